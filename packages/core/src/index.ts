@@ -1,0 +1,38 @@
+export { CountersignError, ERROR_CODES, findCountersignError, isCountersignError, type CountersignErrorOptions, type ErrorCode } from './errors.js';
+export { HeaderFields } from './header-fields.js';
+export { systemClock, type Clock } from './clock.js';
+export { silentLog, type Log } from './log.js';
+export { parseChallenges, type Challenge } from './challenges.js';
+export { Template, type BoundTemplate, type Reference } from './template.js';
+export type {
+  Attempt,
+  AuthProvider,
+  AuthProviderDefinition,
+  AuthServices,
+  ChallengeContext,
+  CredentialStatus,
+  CredentialUsage,
+  Interaction,
+  LoginEvent,
+  OutgoingRequest,
+  ProviderStatus,
+  ResponseHead,
+  TlsOptions,
+} from './auth-provider.js';
+export type { JsonRpcMessage, Transport, TransportProvider, TransportProviderDefinition, TransportServices } from './transport-provider.js';
+export type { VariableSource } from './variable-source.js';
+export { hashKey, scopeStore, type SecretStore, type TokenStore } from './secret-store.js';
+export { memoryStore } from './memory-store.js';
+export { defineAuthProvider, defineSecretStore, defineTransportProvider, defineVariableSource, tokens, type Plugin } from './plugin.js';
+export type { Exchange, ExchangeRequest, ExchangeResponse } from './exchange.js';
+export type { Sender, SenderFactory, SenderOptions, SenderRequest, SenderResponse } from './sender.js';
+export type {
+  CheckReport,
+  Countersign,
+  CountersignOptions,
+  Finding,
+  InstalledProviders,
+  PreviewedHeader,
+  RequestPreview,
+  ServerSummary,
+} from './countersign.js';
