@@ -2,6 +2,7 @@ export { CountersignError, ERROR_CODES, findCountersignError, isCountersignError
 export { HeaderFields } from './header-fields.js';
 export { systemClock, type Clock } from './clock.js';
 export { silentLog, type Log } from './log.js';
+export { visibleJson, visibleText } from './visible-text.js';
 export { parseChallenges, type Challenge } from './challenges.js';
 export { Template, type BoundTemplate, type Reference } from './template.js';
 export type {
