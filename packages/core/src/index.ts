@@ -21,6 +21,8 @@ export type {
   TlsOptions,
 } from './auth-provider.js';
 export type { JsonRpcMessage, Transport, TransportProvider, TransportProviderDefinition, TransportServices } from './transport-provider.js';
+export { renewing, type Expiring, type Renewing } from './renewing.js';
+export { abortable, ENDPOINT_DEADLINE, endpointFetch, type EndpointFetch } from './endpoint-fetch.js';
 export type { VariableSource } from './variable-source.js';
 export { hashKey, scopeStore, type SecretStore, type TokenStore } from './secret-store.js';
 export { memoryStore } from './memory-store.js';
