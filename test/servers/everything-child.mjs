@@ -1,0 +1,15 @@
+// Entry of the child process that runs @modelcontextprotocol/server-everything over HTTP. The server takes only a port and listens on every
+// interface; here it gets a free port of loopback, without a race, tells its parent which, and ends when the parent does.
+import { Server } from 'node:net';
+import process from 'node:process';
+
+const listen = Server.prototype.listen;
+/** @type {any} */ (Server.prototype).listen = function (
+  /** @type {unknown} */ _port,
+  /** @type {unknown[]} */ ...rest
+) {
+  this.once('listening', () => process.send?.(this.address()));
+  return /** @type {any} */ (listen).call(this, { port: 0, host: '127.0.0.1' }, ...rest);
+};
+process.on('disconnect', () => process.exit());
+await import(/** @type {string} */ ('@modelcontextprotocol/server-everything/dist/index.js'));
