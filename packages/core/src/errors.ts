@@ -76,11 +76,11 @@ export class CountersignError extends Error {
   }
 }
 
-/** Recognises a CountersignError of any copy of core, along the chain of causes (at most 8 deep). */
+/** Recognises a CountersignError of any copy of core, along the chain of causes (at most 8 deep) and in the `data` of a JSON-RPC error that a transport made up. */
 export function findCountersignError(error: unknown): CountersignError | undefined {
   for (let depth = 0; depth < 8 && typeof error === 'object' && error !== null; depth++) {
     if (BRAND in error) return error as unknown as CountersignError;
-    error = (error as { cause?: unknown }).cause;
+    error = (error as { cause?: unknown }).cause ?? (error as { data?: unknown }).data;
   }
   return undefined;
 }

@@ -39,3 +39,6 @@ export type {
   RequestPreview,
   ServerSummary,
 } from './countersign.js';
+export { readEvents, type EventStreamOptions, type ServerSentEvent } from './event-stream.js';
+export { PendingRequests, type PendingRequest, type PendingRequestsOptions } from './pending-requests.js';
+export { readText, refusedResponse } from './response-body.js';

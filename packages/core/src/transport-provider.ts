@@ -38,6 +38,8 @@ export interface TransportServices {
   readonly timeouts: { readonly request: number; readonly idle: number | undefined };
   /** True when the configuration names the transport; false when it was inferred from `url`, which permits the fallback to SSE. */
   readonly explicit: boolean;
+  /** The same server over another type of transport, for a fallback. Undefined when no installed plugin has the type. */
+  transport?(type: string): TransportProvider | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -1,0 +1,95 @@
+import { CountersignError } from './errors.js';
+import type { JsonRpcMessage } from './transport-provider.js';
+
+/** A request that a transport sent and that has no answer yet. */
+export interface PendingRequest {
+  readonly id: string | number;
+  readonly method: string;
+  /** Aborts when the request ended without the server's answer: nothing more is to be done for it. */
+  readonly signal: AbortSignal;
+}
+
+export interface PendingRequestsOptions {
+  /** The server's name, for the messages. */
+  readonly server: string;
+  /** Milliseconds that each request has. */
+  readonly timeout: number;
+  /** Takes the answers that this side makes up. */
+  answer(message: JsonRpcMessage): void;
+  /** Called when a request's time is over, after its answer. */
+  timedOut?(request: PendingRequest): void;
+  /** A sentence for the TIMEOUT error: what is known of the reason. */
+  explain?(request: PendingRequest): string | undefined;
+}
+
+type Entry = PendingRequest & { readonly controller: AbortController; readonly timer: NodeJS.Timeout };
+
+const LONGEST = 2 ** 31 - 1; // setTimeout fires at once beyond it
+const CONNECTION_CLOSED = -32000; // the codes that the MCP SDK uses for the same
+const REQUEST_TIMEOUT = -32001;
+
+/** Sees to it that each request of a transport is answered exactly once: by the server, or with an error when the connection or the time is over. */
+export class PendingRequests {
+  readonly #options: PendingRequestsOptions;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: PendingRequestsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Notes a message that is about to be sent; answers undefined unless it is a request. */
+  begin(message: JsonRpcMessage): PendingRequest | undefined {
+    const { id, method } = message;
+    if (typeof method !== 'string' || (typeof id !== 'string' && typeof id !== 'number')) return undefined;
+    const controller = new AbortController();
+    const timer = setTimeout(() => this.#expire(entry), Math.min(this.#options.timeout, LONGEST));
+    const entry: Entry = { id, method, signal: controller.signal, controller, timer };
+    this.#entries.set(String(id), entry);
+    return entry;
+  }
+
+  has(request: PendingRequest): boolean {
+    return this.#entries.get(String(request.id)) === request;
+  }
+
+  /** Ends the request of that id, because its answer came. Undefined when there is none: a second answer, or a foreign one. */
+  settle(id: unknown): PendingRequest | undefined {
+    return this.#remove(id);
+  }
+
+  /** Ends the request of that id without an answer, because the caller gave it up or was told otherwise. */
+  drop(id: unknown): void {
+    this.#remove(id)?.controller.abort();
+  }
+
+  /** Answers the request with an error, which travels along as the JSON-RPC error's `data`. */
+  fail(request: PendingRequest, error: CountersignError): void {
+    if (!this.has(request)) return;
+    this.drop(request.id);
+    const code = error.code === 'TIMEOUT' ? REQUEST_TIMEOUT : CONNECTION_CLOSED;
+    this.#options.answer({ jsonrpc: '2.0', id: request.id, error: { code, message: error.message, data: error } });
+  }
+
+  failAll(error: CountersignError): void {
+    for (const entry of [...this.#entries.values()]) this.fail(entry, error);
+  }
+
+  #remove(id: unknown): Entry | undefined {
+    const entry = this.#entries.get(String(id));
+    this.#entries.delete(String(id));
+    clearTimeout(entry?.timer);
+    return entry;
+  }
+
+  #expire(entry: Entry): void {
+    const { server, timeout } = this.#options;
+    const reason = this.#options.explain?.(entry);
+    const message = `Server ${server} did not answer ${entry.method} within ${timeout / 1000} s.${reason ? ` ${reason}` : ''}`;
+    this.fail(entry, new CountersignError('TIMEOUT', message, { server }));
+    this.#options.timedOut?.(entry);
+  }
+}
