@@ -14,6 +14,8 @@ export interface CountersignOptions {
   readonly servers?: Readonly<Record<string, unknown>>;
   /** Path of a configuration file (JSON with comments). */
   readonly configFile?: string;
+  /** File URL from which plugins are looked for that the configuration's folder does not have. */
+  readonly pluginsFallback?: string;
   /** Path of a .env file. By default `.env` beside the configuration, else in the working folder, if there is one. */
   readonly envFile?: string;
   /** Replaces process.env, for what the configuration refers to. */

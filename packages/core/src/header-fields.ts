@@ -19,6 +19,18 @@ export class HeaderFields implements Iterable<[string, string]> {
     }
   }
 
+  /** Of a received message: node's `rawHeaders`, which its parser has checked. */
+  static received(rawHeaders: readonly string[]): HeaderFields {
+    const received = new HeaderFields();
+    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+      const name = (rawHeaders[i] as string).toLowerCase();
+      const before = received.#fields.get(name);
+      const value = rawHeaders[i + 1] as string;
+      received.#fields.set(name, before === undefined ? value : `${before}, ${value}`);
+    }
+    return received;
+  }
+
   get(name: string): string | undefined {
     return this.#fields.get(name.toLowerCase());
   }

@@ -42,3 +42,9 @@ export type {
 export { readEvents, type EventStreamOptions, type ServerSentEvent } from './event-stream.js';
 export { PendingRequests, type PendingRequest, type PendingRequestsOptions } from './pending-requests.js';
 export { readText, refusedResponse } from './response-body.js';
+export { createCountersign } from './create-countersign.js';
+export { createContainer } from './container.js';
+export { authorizedFetch } from './authorized-fetch.js';
+export { nodeSender } from './node-sender.js';
+export { isSensitiveName } from './redactor.js';
+export { isLoopback } from './origin.js';

@@ -1,0 +1,139 @@
+import type { LookupFunction } from 'node:net';
+import { lookup as dnsLookup } from 'node:dns';
+import { readFileSync } from 'node:fs';
+import http, { type ClientRequest, type IncomingMessage } from 'node:http';
+import https from 'node:https';
+import tls from 'node:tls';
+import { addressProblem } from './addresses.js';
+import { decodeBody } from './body-limits.js';
+import { CountersignError } from './errors.js';
+import { HeaderFields } from './header-fields.js';
+import { proxyFor } from './proxy.js';
+import type { Sender, SenderOptions, SenderRequest, SenderResponse } from './sender.js';
+
+/** A server that doesn't announce its keep-alive time is taken to close an idle connection after five seconds, as node and many proxies do. */
+const IDLE_SOCKET_MS = 4_000;
+
+/** The sender on node:http and node:https: keep-alive, proxies from the environment, extra CAs and client certificates. */
+export function nodeSender(options: SenderOptions): Sender {
+  const agents = new Map<string, http.Agent>();
+  const context = tlsContext(options.tls);
+
+  async function agentFor(url: URL): Promise<http.Agent> {
+    const proxy = proxyFor(url, options.env);
+    const key = `${url.protocol}${proxy?.href ?? ''}`;
+    const known = agents.get(key);
+    if (known) return known;
+    const agent = await createAgent(url.protocol === 'https:', proxy, context);
+    agents.set(key, agent);
+    return agent;
+  }
+
+  return {
+    async send(request, signal) {
+      signal?.throwIfAborted();
+      const { url } = request;
+      if (options.publicOnly) {
+        const problem = addressProblem(url.hostname);
+        if (problem) throw new CountersignError('UNSAFE_URL', `${url.origin} is ${problem}, where a URL named by a server must not lead.`);
+      }
+      const direct = agents.get(url.protocol); // no await on the common path
+      return transmit(request, direct ?? (await agentFor(url)), context, options.publicOnly ? publicLookup : undefined, signal);
+    },
+    close() {
+      for (const agent of agents.values()) agent.destroy();
+      agents.clear();
+    },
+  };
+}
+
+async function createAgent(secure: boolean, proxy: URL | undefined, context: tls.SecureContextOptions): Promise<http.Agent> {
+  const settings = { keepAlive: true, timeout: IDLE_SOCKET_MS, scheduling: 'lifo' as const };
+  if (!proxy) return secure ? new https.Agent({ ...settings, ...context }) : new http.Agent(settings);
+  if (secure) return new (await import('https-proxy-agent')).HttpsProxyAgent(proxy, { ...settings, ...context });
+  return new (await import('http-proxy-agent')).HttpProxyAgent(proxy, { ...settings, ...context });
+}
+
+function transmit(request: SenderRequest, agent: http.Agent, context: tls.SecureContextOptions, lookup: LookupFunction | undefined, signal: AbortSignal | undefined): Promise<SenderResponse> {
+  const { url, body } = request;
+  const headers: Record<string, string | number> = Object.fromEntries(request.headers);
+  if (body !== undefined) headers['content-length'] = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
+  else if (request.method !== 'GET' && request.method !== 'HEAD') headers['content-length'] = 0;
+  const secure = url.protocol === 'https:';
+
+  return new Promise<SenderResponse>((resolve, reject) => {
+    const outgoing: ClientRequest = (secure ? https : http).request({
+      method: request.method,
+      hostname: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port || (secure ? 443 : 80),
+      path: url.pathname + url.search,
+      headers,
+      agent,
+      ...(lookup ? { lookup } : {}),
+      ...(secure ? context : {}),
+    });
+    let message: IncomingMessage | undefined;
+    const abort = (): void => {
+      const reason = signal?.reason instanceof Error ? signal.reason : new CountersignError('ABORTED', 'The request was aborted.', { cause: signal?.reason });
+      message?.destroy(reason);
+      outgoing.destroy(reason);
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    outgoing.once('close', () => signal?.removeEventListener('abort', abort));
+    outgoing.once('proxyConnect', (connect: { statusCode: number }) => {
+      if (connect.statusCode === 200) return;
+      outgoing.destroy(new CountersignError('UNREACHABLE', `The proxy answered ${connect.statusCode} to a connection to ${url.host}.`));
+    });
+    outgoing.on('error', (error) => reject(signal?.aborted || error instanceof CountersignError ? error : unreachable(url, error, outgoing.reusedSocket)));
+    outgoing.once('response', (incoming: IncomingMessage) => {
+      message = incoming;
+      try {
+        const received = HeaderFields.received(incoming.rawHeaders);
+        const encoding = received.get('content-encoding');
+        const decoded = decodeBody(incoming, encoding);
+        if (decoded !== incoming) {
+          received.delete('content-encoding');
+          received.delete('content-length');
+        }
+        resolve({ status: incoming.statusCode ?? 0, statusText: incoming.statusMessage ?? '', headers: received, body: decoded });
+      } catch (error) {
+        outgoing.destroy();
+        reject(error as Error);
+      }
+    });
+    outgoing.end(body);
+  });
+}
+
+function unreachable(url: URL, cause: Error & { code?: string }, reused: boolean): CountersignError {
+  if (reused) Object.assign(cause, { reusedSocket: true });
+  const why = cause.code ?? cause.message;
+  const certificate = /CERT|SELF_SIGNED|ISSUER|ALTNAME|UNABLE_TO_VERIFY/.test(why);
+  return new CountersignError('UNREACHABLE', `${url.host} could not be reached (${why}).`, {
+    cause,
+    ...(certificate ? { remedy: 'If the certificate is your organisation\'s, give its CA file as "ca" or in NODE_EXTRA_CA_CERTS. Validation can\'t be turned off.' } : {}),
+  });
+}
+
+/** Trusts the system's roots, NODE_EXTRA_CA_CERTS and the server's `ca`: the `ca` option of node replaces the roots, so they are named again. */
+function tlsContext({ ca, cert, key }: SenderOptions['tls']): tls.SecureContextOptions {
+  return { ...(ca ? { ca: [...defaultRoots(), ca] } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
+}
+
+function defaultRoots(): readonly string[] {
+  if ('getCACertificates' in tls) return (tls.getCACertificates as (type: string) => string[])('default');
+  const extra = process.env['NODE_EXTRA_CA_CERTS'];
+  return extra ? [...tls.rootCertificates, readFileSync(extra, 'utf8')] : tls.rootCertificates;
+}
+
+/** Resolves a name once, refuses it if any of its addresses is not public, and connects to just what was checked. */
+const publicLookup: LookupFunction = (hostname, options, callback) => {
+  dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
+    if (error) return callback(error, '');
+    const problem = addresses.map(({ address }) => addressProblem(address)).find((found) => found !== undefined);
+    if (problem) return callback(new CountersignError('UNSAFE_URL', `${hostname} resolves to ${problem}, where a URL named by a server must not lead.`), '');
+    if (options.all) return (callback as unknown as (error: null, addresses: unknown) => void)(null, addresses);
+    const [first] = addresses;
+    callback(null, first?.address ?? '', first?.family);
+  });
+};

@@ -1,0 +1,71 @@
+const SENSITIVE_NAME = /(?:^|[-_])(?:authorization|cookie|dpop)$|(?:key|token|secret|password|signature|assertion|credential)$/i;
+
+/** True for a header (or option) whose value is a credential by its name (R15). */
+export function isSensitiveName(name: string): boolean {
+  return SENSITIVE_NAME.test(name);
+}
+
+/** What providers put on requests that a person needs to see when something is wrong, and that opens no door. */
+const PUBLIC_NAME = /^(?:x-amz-date|x-amz-content-sha256|x-goog-user-project|x-mcp-[\w-]+|accept|user-agent)$/;
+
+export function isPublicName(name: string): boolean {
+  return PUBLIC_NAME.test(name);
+}
+
+/** The secrets that an instance knows, and the means to hide them. */
+export interface Redactor {
+  /** Hides the value from now on: raw, base64, URL-encoded and JSON-escaped. Values under 8 characters are left to their header's name. */
+  conceal(secret: string): void;
+  redact(text: string): string;
+}
+
+const MASK = '[redacted]';
+const MINIMUM = 8;
+const SCHEME = /^[A-Za-z][\w-]*[ ]+(?=\S)/;
+/** Computed values (signatures, tokens of the hour) come and go; the newest are the ones that can still be printed. */
+const CAPACITY = 2048;
+
+export function createRedactor(): Redactor {
+  const secrets = new Set<string>();
+  let patterns: string[] | undefined;
+
+  return {
+    conceal(secret) {
+      const value = secret.replace(SCHEME, '').trim();
+      if (value.length < MINIMUM || secrets.has(value)) return;
+      secrets.add(value);
+      if (secrets.size > CAPACITY) secrets.delete(secrets.values().next().value as string);
+      patterns = undefined;
+    },
+    redact(text) {
+      patterns ??= [...secrets].flatMap(forms).sort((a, b) => b.length - a.length);
+      let result = text;
+      for (const pattern of patterns) if (result.includes(pattern)) result = result.replaceAll(pattern, MASK);
+      return result.replace(/\b(authorization|cookie)(["']?\s*[:=]\s*["']?)(?:[A-Za-z][\w-]* )?(?!\$\{)[^\s"'[,]{4,}/gi, `$1$2${MASK}`);
+    },
+  };
+}
+
+function forms(secret: string): string[] {
+  const base64 = [0, 1, 2].map((shift) => {
+    // The middle of the encoding at each alignment, so that the secret is found inside a longer encoded text.
+    const encoded = Buffer.concat([Buffer.alloc(shift), Buffer.from(secret)]).toString('base64').replace(/=+$/, '');
+    return encoded.slice(shift === 0 ? 0 : shift + 1, encoded.length - ((Buffer.byteLength(secret) + shift) % 3 === 0 ? 0 : 1));
+  });
+  const all = [secret, encodeURIComponent(secret), new URLSearchParams({ s: secret }).toString().slice(2), JSON.stringify(secret).slice(1, -1), ...base64];
+  return [...new Set([...all, ...base64.map((text) => text.replaceAll('+', '-').replaceAll('/', '_'))])].filter((form) => form.length >= MINIMUM);
+}
+
+/** Hides secrets in an error and its causes (8 deep), messages and stacks, in place. */
+export function redactError(error: unknown, redactor: Redactor): unknown {
+  let current = error;
+  for (let depth = 0; depth < 8 && current instanceof Error; depth++) {
+    const message = redactor.redact(current.message);
+    if (message !== current.message) {
+      current.message = message;
+      if (current.stack) current.stack = redactor.redact(current.stack);
+    }
+    current = current.cause;
+  }
+  return error;
+}
