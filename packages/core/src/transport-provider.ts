@@ -11,11 +11,12 @@ export interface Transport {
   start(): Promise<void>;
   send(message: never, options?: never): Promise<void>;
   close(): Promise<void>;
-  onclose?: (() => void) | undefined;
-  onerror?: ((error: Error) => void) | undefined;
-  onmessage?: ((message: never, extra?: never) => void) | undefined;
-  sessionId?: string | undefined;
-  setProtocolVersion?: ((version: string) => void) | undefined;
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the SDK's generic message type fits nothing stricter
+  onmessage?: (message: any, extra?: any) => void;
+  sessionId?: string;
+  setProtocolVersion?: (version: string) => void;
 }
 
 /** Opens the transport to one server. */
