@@ -23,7 +23,7 @@ import { forwardableHeaders } from './hop-by-hop.mjs';
  *
  * @typedef {object} GuardOptions
  * @property {URL} [target] The server behind the guard. Without one, `verify` answers everything (404 where it doesn't).
- * @property {Verify} [verify] Without one the guard is open.
+ * @property {Verify | undefined} [verify] Without one the guard is open.
  * @property {number} [port] A free one by default.
  * @property {string} [host] 127.0.0.1 by default.
  * @property {(path: string) => string} [rewrite] Turns the path that was asked into the one that the target knows; unchanged by default.
