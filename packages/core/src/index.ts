@@ -26,6 +26,9 @@ export { abortable, ENDPOINT_DEADLINE, endpointFetch, type EndpointFetch } from 
 export type { VariableSource } from './variable-source.js';
 export { hashKey, scopeStore, type SecretStore, type TokenStore } from './secret-store.js';
 export { memoryStore } from './memory-store.js';
+export { fileStore, type FileStoreOptions } from './file-store.js';
+export { storeDirectory } from './store-directory.js';
+export type { StoreFileSystem } from './store-files.js';
 export { defineAuthProvider, defineSecretStore, defineTransportProvider, defineVariableSource, tokens, type Plugin } from './plugin.js';
 export type { Exchange, ExchangeRequest, ExchangeResponse } from './exchange.js';
 export type { Sender, SenderFactory, SenderOptions, SenderRequest, SenderResponse } from './sender.js';
