@@ -9,6 +9,7 @@ import {
   apiKey,
   bearer,
   closeEverything,
+  createUvx,
   everything,
   everythingCommand,
   startEverything,
@@ -172,4 +173,18 @@ test('ends server-everything on request', async () => {
   expect((await fetch(own.url)).status).toBe(400);
   await own.close();
   await expect(fetch(own.url)).rejects.toThrow();
+});
+
+test('runs the filesystem server as uvx would', async () => {
+  const uvx = closing(await createUvx());
+  const transport = new StdioClientTransport({
+    command: `${uvx.folder}/uvx`,
+    args: ['mcp-server-filesystem', uvx.folder],
+    stderr: 'ignore',
+  });
+  const client = await connect(/** @type {any} */ (transport));
+  const result = /** @type {any} */ (
+    await client.callTool({ name: 'list_directory', arguments: { path: uvx.folder } })
+  );
+  expect(result.content[0].text).toBe('[FILE] uvx');
 });

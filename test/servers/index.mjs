@@ -4,6 +4,7 @@ export { startConnectProxy } from './connect-proxy.mjs';
 export { closeEverything, everything, everythingCommand, startEverything } from './everything.mjs';
 export { startGuard } from './guard.mjs';
 export { startCatcher, startRedirector } from './traps.mjs';
+export { createUvx } from './uvx.mjs';
 export { all, apiKey, bearer, clientCertificate, exactHeaders, json, unauthorized } from './verifiers.mjs';
 
 /** @typedef {import('./authority.mjs').Authority} Authority */
