@@ -342,7 +342,8 @@ function isRedirect(status: number): boolean {
   return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
 }
 
-function discard(body: Readable): void {
+/** Lets go of a body that nobody reads: to its end if that is near, which keeps the connection. */
+export function discard(body: Readable): void {
   body.on('error', () => undefined); // nobody reads it any more
   body.resume();
   setTimeout(() => body.destroy(), 1_000).unref(); // an endless one gives its connection back by force

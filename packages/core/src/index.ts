@@ -51,3 +51,4 @@ export { authorizedFetch } from './authorized-fetch.js';
 export { nodeSender } from './node-sender.js';
 export { isSensitiveName } from './redactor.js';
 export { isLoopback } from './origin.js';
+export { discard } from './exchange.js';

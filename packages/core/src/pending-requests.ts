@@ -7,6 +7,8 @@ export interface PendingRequest {
   readonly method: string;
   /** Aborts when the request ended without the server's answer: nothing more is to be done for it. */
   readonly signal: AbortSignal;
+  /** Aborts the signal: what still comes for it isn't wanted. */
+  abort(): void;
 }
 
 export interface PendingRequestsOptions {
@@ -22,7 +24,7 @@ export interface PendingRequestsOptions {
   explain?(request: PendingRequest): string | undefined;
 }
 
-type Entry = PendingRequest & { readonly controller: AbortController; readonly timer: NodeJS.Timeout };
+type Entry = PendingRequest & { readonly timer: NodeJS.Timeout };
 
 const LONGEST = 2 ** 31 - 1; // setTimeout fires at once beyond it
 const CONNECTION_CLOSED = -32000; // the codes that the MCP SDK uses for the same
@@ -47,7 +49,7 @@ export class PendingRequests {
     if (typeof method !== 'string' || (typeof id !== 'string' && typeof id !== 'number')) return undefined;
     const controller = new AbortController();
     const timer = setTimeout(() => this.#expire(entry), Math.min(this.#options.timeout, LONGEST));
-    const entry: Entry = { id, method, signal: controller.signal, controller, timer };
+    const entry: Entry = { id, method, signal: controller.signal, abort: () => controller.abort(), timer };
     this.#entries.set(String(id), entry);
     return entry;
   }
@@ -63,7 +65,7 @@ export class PendingRequests {
 
   /** Ends the request of that id without an answer, because the caller gave it up or was told otherwise. */
   drop(id: unknown): void {
-    this.#remove(id)?.controller.abort();
+    this.#remove(id)?.abort();
   }
 
   /** Answers the request with an error, which travels along as the JSON-RPC error's `data`. */

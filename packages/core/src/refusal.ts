@@ -25,7 +25,7 @@ export async function refusal(response: ExchangeResponse, server: string, method
 }
 
 /** The message in an error body: JSON's usual fields, or a short plain text. */
-function sentence(text: string): string | undefined {
+export function sentence(text: string): string | undefined {
   try {
     const value = JSON.parse(text) as Record<string, unknown>;
     const error = value['error'] as Record<string, unknown> | string | undefined;

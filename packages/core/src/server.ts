@@ -18,7 +18,7 @@ import type { Registry } from './registry.js';
 import { explain, fieldsOf } from './schema.js';
 import { scopeStore, type SecretStore } from './secret-store.js';
 import type { Sender, SenderFactory } from './sender.js';
-import type { Transport } from './transport-provider.js';
+import type { Transport, TransportProvider, TransportProviderDefinition, TransportServices } from './transport-provider.js';
 
 /** What an instance lends each of its servers. */
 export interface ServerContext {
@@ -134,16 +134,18 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
     exchangeWith,
     status,
     async open(wrap, signal) {
-      const definition = registry.transportProvider(configured.transport);
-      const known = fieldsOf(definition.options);
-      const fields = Object.fromEntries(Object.entries(configured.raw).filter(([field]) => known.includes(field)));
-      const options = explain(definition.options, expand(fields, 'transport', scope), (problem) => new CountersignError('CONFIG_INVALID', `Server ${name} ${problem}.`, { server: name }));
+      const make = (definition: TransportProviderDefinition): TransportProvider => {
+        const known = fieldsOf(definition.options);
+        const fields = Object.fromEntries(Object.entries(configured.raw).filter(([field]) => known.includes(field)));
+        const options = explain(definition.options, expand(fields, 'transport', scope), (problem) => new CountersignError('CONFIG_INVALID', `Server ${name} ${problem}.`, { server: name }));
+        return definition.create(options, services);
+      };
       const accepted: Exchange = async (request, requestSignal) => {
         const response = await wrap(exchange)(request, requestSignal);
         if (response.status !== 401 && response.status !== 403) return response;
         throw await refusal(response, name, methodsOf(chain), await status(false).catch(() => undefined));
       };
-      const transport = definition.create(options, {
+      const services: TransportServices = {
         server: { name, url },
         fetch: authorizedFetch(() => accepted),
         exchange: accepted,
@@ -151,10 +153,14 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
         path,
         timeouts: { request: timeout, idle: entry.sse_read_timeout === undefined ? undefined : entry.sse_read_timeout * 1000 },
         explicit: configured.explicit,
+        transport: (type) => {
+          const definition = registry.transportProviders.find((installed) => installed.type === type);
+          return definition && make(definition);
+        },
         clock,
         log,
-      });
-      return transport.open(signal);
+      };
+      return make(registry.transportProvider(configured.transport)).open(signal);
     },
     async dispose() {
       await Promise.allSettled(chain.members.map(({ provider }) => provider.dispose?.()));
