@@ -306,6 +306,7 @@ function startDeadline({ server, timeout, idle }: ExchangeSettings, parent: Abor
       const { body } = response;
       const stream = response.headers.get('content-type')?.toLowerCase().startsWith('text/event-stream') ?? false;
       if (stream) clearTimeout(timer);
+      else timer.unref(); // an answer that nobody reads keeps no process alive
       if (stream && idle !== undefined) watchIdle(body, idle, server.name);
       if (body.closed || body.readableEnded) clear();
       else body.once('end', clear).once('close', clear);

@@ -74,7 +74,7 @@ function transmit(request: SenderRequest, agent: http.Agent, context: tls.Secure
     });
     let message: IncomingMessage | undefined;
     const abort = (): void => {
-      const reason = signal?.reason instanceof Error ? signal.reason : new CountersignError('ABORTED', 'The request was aborted.', { cause: signal?.reason });
+      const reason = typeof signal?.reason === 'object' ? (signal.reason as Error) : new CountersignError('ABORTED', 'The request was aborted.', { cause: signal?.reason });
       message?.destroy(reason);
       outgoing.destroy(reason);
     };
