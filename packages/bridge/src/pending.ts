@@ -1,0 +1,132 @@
+import { CountersignError } from '@countersign/core';
+import { describe, errorAnswer } from './answers.js';
+import { idKey, type Envelope } from './envelope.js';
+import type { Output } from './output.js';
+
+/** One request that somebody waits for. */
+export interface Pending {
+  readonly id: string;
+  readonly key: string;
+  readonly method: string;
+  readonly call: Call;
+  /** Set for the bridge's own requests, whose answers don't go to the client. */
+  readonly own: Waiter | undefined;
+}
+
+export interface Waiter {
+  answer(bytes: Buffer): void;
+  fail(error: unknown): void;
+}
+
+/** One message of the client on its way: a request, a batch, or what nobody answers. */
+export interface Call {
+  readonly body: Buffer;
+  readonly batch: boolean;
+  readonly pending: Set<Pending>;
+  readonly controller: AbortController;
+  timer?: NodeJS.Timeout;
+}
+
+/** The requests under way. Each is answered once: by the server or by one error, whichever takes it out first. */
+export class PendingRequests {
+  /** Called when the last one is answered. */
+  onIdle: () => void = () => undefined;
+  readonly #output: Output;
+  readonly #timeout: number;
+  readonly #byKey = new Map<string, Set<Pending>>();
+  #size = 0;
+
+  /** `timeout`: milliseconds that a request may take. */
+  constructor(output: Output, timeout: number) {
+    this.#output = output;
+    this.#timeout = timeout;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** A call for a message: its requests entered, its deadline running. */
+  open(body: Buffer, messages: readonly Envelope[], batch = false, own?: Waiter): Call {
+    const call: Call = { body, batch, pending: new Set(), controller: new AbortController() };
+    for (const { kind, id, method } of messages) {
+      if (kind !== 'request') continue;
+      const pending: Pending = { id: id!, key: idKey(id!), method: method!, call, own };
+      call.pending.add(pending);
+      const same = this.#byKey.get(pending.key);
+      if (same) same.add(pending);
+      else this.#byKey.set(pending.key, new Set([pending]));
+      this.#size++;
+    }
+    call.timer = setTimeout(this.#expire, this.#timeout, call).unref();
+    return call;
+  }
+
+  /** Takes out whoever waits for the id, first of all in `call`. */
+  take(id: string, call?: Call): Pending | undefined {
+    let taken: Pending | undefined;
+    for (const pending of this.#byKey.get(idKey(id)) ?? []) {
+      if (taken === undefined || pending.call === call) taken = pending;
+      if (pending.call === call) break;
+    }
+    if (taken) this.#remove(taken);
+    return taken;
+  }
+
+  /** Answers everything in the call that is still open with an error. */
+  fail(call: Call, error: unknown): void {
+    for (const pending of [...call.pending]) {
+      this.#remove(pending);
+      if (pending.own) pending.own.fail(error);
+      else this.#output.write(errorAnswer(pending.id, describe(error)));
+    }
+  }
+
+  /** Answers every open request with an error, and ends its call. */
+  failAll(error: unknown): void {
+    const calls = new Set([...this.#byKey.values()].flatMap((same) => [...same].map((pending) => pending.call)));
+    for (const call of calls) {
+      this.fail(call, error);
+      call.controller.abort(error);
+    }
+  }
+
+  /** The client cancelled the request and takes no answer: its call ends in a second, unless the server answers after all. */
+  forget(id: string): void {
+    for (const pending of this.#byKey.get(idKey(id)) ?? []) {
+      if (pending.own) continue;
+      setTimeout(() => {
+        this.#remove(pending);
+        if (pending.call.pending.size === 0) pending.call.controller.abort();
+      }, 1000).unref();
+    }
+  }
+
+  /** The server has done with the call. An answer that is still open may come on another stream, until the deadline. */
+  close(call: Call): void {
+    if (call.pending.size === 0) clearTimeout(call.timer);
+  }
+
+  #remove(pending: Pending): void {
+    if (!pending.call.pending.delete(pending)) return;
+    const same = this.#byKey.get(pending.key)!;
+    same.delete(pending);
+    if (same.size === 0) this.#byKey.delete(pending.key);
+    if (pending.call.pending.size === 0) clearTimeout(pending.call.timer);
+    if (--this.#size === 0) this.onIdle();
+  }
+
+  /** At the deadline. An answer that waits for a client which doesn't read is not late: it gets ten seconds from when the client reads again. */
+  readonly #expire = (call: Call): void => {
+    const spared = this.#output.full
+      ? 5000
+      : this.#output.resumedAt + Math.min(this.#timeout, 10_000) - performance.now();
+    if (spared > 0) {
+      call.timer = setTimeout(this.#expire, spared, call).unref();
+      return;
+    }
+    const error = new CountersignError('TIMEOUT', `The server did not answer within ${this.#timeout / 1000} seconds.`);
+    this.fail(call, error);
+    call.controller.abort(error);
+  };
+}
