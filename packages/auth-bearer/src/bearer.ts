@@ -1,5 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
-import { CountersignError, isCountersignError, type AuthProvider, type AuthServices, type OutgoingRequest } from '@countersign/core';
+import {
+  CountersignError,
+  isCountersignError,
+  type AuthProvider,
+  type AuthServices,
+  type OutgoingRequest,
+} from '@countersign/core';
 import type { BearerOptions } from './options.js';
 
 /** `Authorization: Bearer …` (RFC 6750 2.1), with the token of a template or of a file. */
@@ -12,7 +18,10 @@ export function bearerProvider({ token, tokenFile }: BearerOptions, services: Au
         request.headers.set('authorization', `Bearer ${value}`);
       } catch (error) {
         if (!isCountersignError(error, 'INVALID_HEADER')) throw error;
-        throw new CountersignError('INVALID_HEADER', `The token of server ${services.server.name} (${source.description}) holds a character that a header can't carry.`);
+        throw new CountersignError(
+          'INVALID_HEADER',
+          `The token of server ${services.server.name} (${source.description}) holds a character that a header can't carry.`,
+        );
       }
     },
     ...(source.challenge ? { challenge: source.challenge } : {}),
@@ -33,7 +42,11 @@ function fromTemplate(text: string, services: AuthServices): TokenSource {
     description: names.length > 0 ? `variable ${names.join(', ')}` : 'written in the configuration',
     async read(request, signal) {
       const value = (await bound.render('Header Authorization', request, signal))?.trim();
-      if (!value) throw new CountersignError('UNRESOLVED_VARIABLE', `Authentication headers missing: header Authorization of server ${services.server.name} needs ${names.join(', ') || 'a token'}, which is empty.`);
+      if (!value)
+        throw new CountersignError(
+          'UNRESOLVED_VARIABLE',
+          `Authentication headers missing: header Authorization of server ${services.server.name} needs ${names.join(', ') || 'a token'}, which is empty.`,
+        );
       services.conceal(value);
       return value;
     },
@@ -54,9 +67,17 @@ function fromFile(file: string, services: AuthServices): TokenSource {
       if (token) services.conceal(token);
       cached = { key, token };
     } catch (error) {
-      throw new CountersignError('CREDENTIAL_UNAVAILABLE', `The token file ${file} of server ${services.server.name} can't be read (${(error as { code?: string }).code ?? 'unreadable'}).`, { cause: error });
+      throw new CountersignError(
+        'CREDENTIAL_UNAVAILABLE',
+        `The token file ${file} of server ${services.server.name} can't be read (${(error as { code?: string }).code ?? 'unreadable'}).`,
+        { cause: error },
+      );
     }
-    if (!cached.token) throw new CountersignError('CREDENTIAL_UNAVAILABLE', `The token file ${file} of server ${services.server.name} is empty.`);
+    if (!cached.token)
+      throw new CountersignError(
+        'CREDENTIAL_UNAVAILABLE',
+        `The token file ${file} of server ${services.server.name} is empty.`,
+      );
     return cached.token;
   }
 

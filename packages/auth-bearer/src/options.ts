@@ -15,6 +15,11 @@ export const bearerOptions = z
       }),
     ),
   })
-  .check(z.refine((options) => (options.token === undefined) !== (options.tokenFile === undefined), 'needs either "token" or "tokenFile"'));
+  .check(
+    z.refine(
+      (options) => (options.token === undefined) !== (options.tokenFile === undefined),
+      'needs either "token" or "tokenFile"',
+    ),
+  );
 
 export type BearerOptions = z.infer<typeof bearerOptions>;

@@ -25,7 +25,11 @@ async function guarded(accepted: () => string) {
 
 async function app(url: string, options: Record<string, string>, env: Record<string, string> = {}) {
   const vault = defineVariableSource('vault', { names: ['VAULT_TOKEN'], value: async () => 'from-the-vault' });
-  const instance = await createCountersign({ plugins: [bearer, vault], servers: { s: { url, auth: { method: 'bearer', ...options } } }, env });
+  const instance = await createCountersign({
+    plugins: [bearer, vault],
+    servers: { s: { url, auth: { method: 'bearer', ...options } } },
+    env,
+  });
   closing.push(() => instance.close());
   return instance;
 }
@@ -70,6 +74,13 @@ test.each([
 
 test('a token with a line break within is refused, and shown nowhere', async () => {
   const { url } = await guarded(() => 'x');
-  const error = (await (await app(url, { token: '${T}' }, { T: 'canary-a\ncanary-b' })).fetch('s')(url, {}).catch((e: unknown) => e)) as Error;
-  expect([(error as { code?: string }).code, `${error.message}${error.stack}`]).toEqual(['INVALID_HEADER', expect.not.stringContaining('canary')]);
+  const error = (await (
+    await app(url, { token: '${T}' }, { T: 'canary-a\ncanary-b' })
+  )
+    .fetch('s')(url, {})
+    .catch((e: unknown) => e)) as Error;
+  expect([(error as { code?: string }).code, `${error.message}${error.stack}`]).toEqual([
+    'INVALID_HEADER',
+    expect.not.stringContaining('canary'),
+  ]);
 });

@@ -6,7 +6,10 @@ import { isLoopback } from './origin.js';
  * Takes a URL's `hostname` or an address. Names are checked again after DNS.
  */
 export function addressProblem(hostname: string): string | undefined {
-  const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '').toLowerCase();
+  const host = hostname
+    .replace(/^\[|\]$/g, '')
+    .replace(/\.$/, '')
+    .toLowerCase();
   if (isLoopback(host) || host.endsWith('.localhost')) return 'a loopback address';
   if (!ipaddr.isValid(host)) return undefined;
   const address = ipaddr.process(host); // an IPv4-mapped IPv6 address becomes IPv4

@@ -45,7 +45,11 @@ export interface AuthProvider {
   /** Sees every response's status and headers: a server clock, a DPoP nonce. */
   observe?(response: ResponseHead): void;
   /** Computes a variable that the definition lists, for `${NAME}` in headers and in a child's environment (then without a request). */
-  variable?(name: string, request: OutgoingRequest | undefined, signal?: AbortSignal): string | undefined | Promise<string | undefined>;
+  variable?(
+    name: string,
+    request: OutgoingRequest | undefined,
+    signal?: AbortSignal,
+  ): string | undefined | Promise<string | undefined>;
   /** For people and diagnostics. Never a secret. `detail` is true for `whoami`, the only time a vendor's endpoint may be asked. */
   status?(detail?: boolean): ProviderStatus | Promise<ProviderStatus>;
   /** Interactive sign-in. Never called from inside a provider call. */
@@ -99,7 +103,13 @@ export type ProviderStatus = Omit<CredentialStatus, 'usage'>;
 export type LoginEvent =
   | { readonly type: 'listening'; readonly url: string }
   | { readonly type: 'opening'; readonly url: string }
-  | { readonly type: 'device'; readonly verificationUri: string; readonly userCode: string; readonly verificationUriComplete?: string; readonly expiresAt?: Date }
+  | {
+      readonly type: 'device';
+      readonly verificationUri: string;
+      readonly userCode: string;
+      readonly verificationUriComplete?: string;
+      readonly expiresAt?: Date;
+    }
   | { readonly type: 'note'; readonly message: string }
   | { readonly type: 'succeeded' };
 

@@ -20,15 +20,22 @@ export function authorizedFetch(exchange: () => Exchange | Promise<Exchange>): t
   };
 }
 
-async function toExchangeRequest(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): Promise<ExchangeRequest> {
+async function toExchangeRequest(
+  input: Parameters<typeof fetch>[0],
+  init: RequestInit | undefined,
+): Promise<ExchangeRequest> {
   const body = init?.body;
-  if ((typeof input === 'string' || input instanceof URL) && (body === undefined || body === null || typeof body === 'string' || body instanceof Uint8Array)) {
+  if (
+    (typeof input === 'string' || input instanceof URL) &&
+    (body === undefined || body === null || typeof body === 'string' || body instanceof Uint8Array)
+  ) {
     const headers = typeof body === 'string' ? withContentType(pairs(init?.headers)) : pairs(init?.headers);
     return { method: init?.method?.toUpperCase() ?? 'GET', url: new URL(input), headers, body: body ?? undefined };
   }
   const request = new Request(input, init);
   const bytes = request.body ? new Uint8Array(await request.arrayBuffer()) : undefined;
-  if (bytes && bytes.length > REQUEST_CAP) throw new CountersignError('TOO_LARGE', `The request's body has more than ${REQUEST_CAP / 1024 / 1024} MB.`);
+  if (bytes && bytes.length > REQUEST_CAP)
+    throw new CountersignError('TOO_LARGE', `The request's body has more than ${REQUEST_CAP / 1024 / 1024} MB.`);
   return { method: request.method, url: new URL(request.url), headers: request.headers, body: bytes };
 }
 
@@ -40,7 +47,8 @@ function pairs(headers: RequestInit['headers']): [string, string][] {
 
 /** As `fetch` does for a string. */
 function withContentType(headers: [string, string][]): [string, string][] {
-  if (!headers.some(([name]) => name.toLowerCase() === 'content-type')) headers.push(['content-type', 'text/plain;charset=UTF-8']);
+  if (!headers.some(([name]) => name.toLowerCase() === 'content-type'))
+    headers.push(['content-type', 'text/plain;charset=UTF-8']);
   return headers;
 }
 
@@ -52,7 +60,10 @@ export function toResponse({ status, statusText, headers, url, body }: ExchangeR
   }
   const empty = status === 204 || status === 205 || status === 304;
   if (empty) body.resume();
-  const response = new Response(empty ? null : toWebStream(body, messageMeter(headers.get('content-type'), MESSAGE_CAP)), { status, statusText, headers: [...headers] });
+  const response = new Response(
+    empty ? null : toWebStream(body, messageMeter(headers.get('content-type'), MESSAGE_CAP)),
+    { status, statusText, headers: [...headers] },
+  );
   Object.defineProperty(response, 'url', { value: url.href });
   return response;
 }
@@ -70,7 +81,10 @@ function toWebStream(body: Readable, measure: (chunk: Uint8Array) => void): Read
           ready();
         });
         body.on('close', () => {
-          if (!body.readableEnded && !body.errored) controller.error(new CountersignError('UNREACHABLE', 'The connection closed before the answer was complete.'));
+          if (!body.readableEnded && !body.errored)
+            controller.error(
+              new CountersignError('UNREACHABLE', 'The connection closed before the answer was complete.'),
+            );
           ready();
         });
       },

@@ -12,7 +12,10 @@ export function decodeBody(body: Readable, encoding: string | undefined): Readab
   const decoder = decoderOf(name);
   if (!decoder) {
     body.destroy();
-    throw new CountersignError('TOO_LARGE', `The answer is encoded as ${JSON.stringify(name.slice(0, 60))}, which is not gzip, deflate or br alone.`);
+    throw new CountersignError(
+      'TOO_LARGE',
+      `The answer is encoded as ${JSON.stringify(name.slice(0, 60))}, which is not gzip, deflate or br alone.`,
+    );
   }
   let received = 0;
   let produced = 0;
@@ -40,7 +43,11 @@ function decoderOf(name: string): Transform | undefined {
   const flush = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }; // events of a stream come through at once
   if (name === 'gzip' || name === 'x-gzip') return createGunzip(flush);
   if (name === 'deflate') return createInflate(flush);
-  if (name === 'br') return createBrotliDecompress({ flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH });
+  if (name === 'br')
+    return createBrotliDecompress({
+      flush: constants.BROTLI_OPERATION_FLUSH,
+      finishFlush: constants.BROTLI_OPERATION_FLUSH,
+    });
   return undefined;
 }
 
@@ -51,7 +58,7 @@ export function messageMeter(contentType: string | undefined, cap: number): (chu
   let lineStart = true;
   return (chunk) => {
     if (events) {
-      for (let at = 0; at < chunk.length; ) {
+      for (let at = 0; at < chunk.length;) {
         const feed = chunk.indexOf(10, at);
         if (feed < 0) {
           size += chunk.length - at;
@@ -64,18 +71,26 @@ export function messageMeter(contentType: string | undefined, cap: number): (chu
         at = feed + 1;
       }
     } else size += chunk.length;
-    if (size > cap) throw new CountersignError('TOO_LARGE', `The server sent a message of more than ${Math.round(cap / 1024 / 1024)} MB.`);
+    if (size > cap)
+      throw new CountersignError(
+        'TOO_LARGE',
+        `The server sent a message of more than ${Math.round(cap / 1024 / 1024)} MB.`,
+      );
   };
 }
 
 /** The beginning of a body, and a body that still has all of it. Ends at `limit` bytes, `milliseconds`, or the body's end or failure, whichever is first. */
-export async function peekBody(body: Readable, limit: number, milliseconds: number): Promise<{ start: Buffer; body: Readable }> {
+export async function peekBody(
+  body: Readable,
+  limit: number,
+  milliseconds: number,
+): Promise<{ start: Buffer; body: Readable }> {
   const chunks: Buffer[] = [];
   let size = 0;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, milliseconds);
     const take = (): void => {
-      for (let chunk: Buffer | null; size < limit && (chunk = body.read() as Buffer | null) !== null; ) {
+      for (let chunk: Buffer | null; size < limit && (chunk = body.read() as Buffer | null) !== null;) {
         chunks.push(chunk);
         size += chunk.length;
       }

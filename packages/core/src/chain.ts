@@ -31,7 +31,8 @@ type Stage = ChainMember['stage'];
 const STAGES: readonly Stage[] = ['headers', 'credential', 'signature', 'signed-headers'];
 
 /** The transport sets these: another value would break the protocol or the framing. `accept` is appended to instead. */
-const TRANSPORT_HEADER = /^(?:content-type|content-length|host|last-event-id|mcp-.*|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|proxy-connection)$/;
+const TRANSPORT_HEADER =
+  /^(?:content-type|content-length|host|last-event-id|mcp-.*|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|proxy-connection)$/;
 
 /** Makes a server's chain from its `auth`. Creates the providers; throws for the first that can't be. */
 export function buildChain(entries: readonly AuthEntry[], context: ChainContext): Chain {
@@ -47,13 +48,20 @@ export function buildChain(entries: readonly AuthEntry[], context: ChainContext)
     sources: registry.variableSources,
     conceal: (value) => context.conceal(value),
     configured(name) {
-      const definition = registry.authProviders.find((candidate) => lists(candidate, name) && byType.get(candidate.type)?.authorizes);
+      const definition = registry.authProviders.find(
+        (candidate) => lists(candidate, name) && byType.get(candidate.type)?.authorizes,
+      );
       return definition && computedBy(definition, name, byType.get(definition.type));
     },
     installed(name) {
       const [definition, other] = registry.authProviders.filter((candidate) => lists(candidate, name));
       if (!definition) return undefined;
-      if (other) throw new CountersignError('AMBIGUOUS_VARIABLE', `\${${name}} of server ${server} is computed by ${definition.type} and by ${other.type}.`, { server, remedy: `Add "auth": { "method": "${definition.type}" } to the server, or the other one.` });
+      if (other)
+        throw new CountersignError(
+          'AMBIGUOUS_VARIABLE',
+          `\${${name}} of server ${server} is computed by ${definition.type} and by ${other.type}.`,
+          { server, remedy: `Add "auth": { "method": "${definition.type}" } to the server, or the other one.` },
+        );
       return computedBy(definition, name, byType.get(definition.type) ?? add(definition, {}, 'credential', false));
     },
   };
@@ -69,12 +77,27 @@ export function buildChain(entries: readonly AuthEntry[], context: ChainContext)
     return bound;
   }
 
-  function add(definition: AuthProviderDefinition, options: Readonly<Record<string, unknown>>, stage: Stage, authorizes: boolean): ChainMember {
-    const parsed = explain(definition.options, expandOptions(options, definition.options, context), (problem) => optionsError(definition.type, problem, server));
+  function add(
+    definition: AuthProviderDefinition,
+    options: Readonly<Record<string, unknown>>,
+    stage: Stage,
+    authorizes: boolean,
+  ): ChainMember {
+    const parsed = explain(definition.options, expandOptions(options, definition.options, context), (problem) =>
+      optionsError(definition.type, problem, server),
+    );
     for (const [field, value] of Object.entries(parsed as object)) {
-      if (typeof value === 'string' && fieldMetadata(definition.options, field).secret && !value.includes('${')) context.conceal(value);
+      if (typeof value === 'string' && fieldMetadata(definition.options, field).secret && !value.includes('${'))
+        context.conceal(value);
     }
-    const member: { -readonly [K in keyof ChainMember]: ChainMember[K] } = { type: definition.type, provider: placeholder, stage, authorizes, epoch: 0, renewals: new Map() };
+    const member: { -readonly [K in keyof ChainMember]: ChainMember[K] } = {
+      type: definition.type,
+      provider: placeholder,
+      stage,
+      authorizes,
+      epoch: 0,
+      renewals: new Map(),
+    };
     if (stage !== 'headers' && stage !== 'signed-headers') byType.set(definition.type, member);
     member.provider = definition.create(parsed, {
       ...context.services(definition.type),
@@ -90,29 +113,42 @@ export function buildChain(entries: readonly AuthEntry[], context: ChainContext)
     const signed: Record<string, string> = {};
     for (const [name, value] of Object.entries(headers)) {
       if (TRANSPORT_HEADER.test(name.toLowerCase())) passedOver.push(name.toLowerCase());
-      else (signatureNames(value, name).some((variable) => isSignature(registry, variable)) ? signed : plain)[name] = value;
+      else
+        (signatureNames(value, name).some((variable) => isSignature(registry, variable)) ? signed : plain)[name] =
+          value;
       if (isSensitiveName(name)) secret = true;
     }
     if (Object.keys(plain).length > 0) add(definition, { headers: plain }, 'headers', true);
     if (Object.keys(signed).length > 0) add(definition, { headers: signed }, 'signed-headers', true);
   }
 
-  const signatureNames = (text: string, name: string): string[] => new Template(text, `Header ${name} of server ${server}`).references.filter(({ kind }) => kind === 'variable').map(({ name: variable }) => variable);
+  const signatureNames = (text: string, name: string): string[] =>
+    new Template(text, `Header ${name} of server ${server}`).references
+      .filter(({ kind }) => kind === 'variable')
+      .map(({ name: variable }) => variable);
 
   const configured = withSignatures(entries, registry, server, signatureNames);
   // Providers first: a header's variable is answered by the server's own.
   for (const { method, options } of configured) {
     if (method === 'headers') continue;
     const definition = registry.authProvider(method);
-    if (byType.has(method)) throw new CountersignError('CONFIG_INVALID', `Server ${server} configures the auth method ${method} twice.`, { server });
+    if (byType.has(method))
+      throw new CountersignError('CONFIG_INVALID', `Server ${server} configures the auth method ${method} twice.`, {
+        server,
+      });
     add(definition, options, definition.stage ?? 'credential', true);
     secret = true;
   }
-  if (members.filter(({ stage }) => stage === 'signature').length > 1) throw new CountersignError('CONFIG_INVALID', `Server ${server} has two signatures; a request carries one.`, { server });
+  if (members.filter(({ stage }) => stage === 'signature').length > 1)
+    throw new CountersignError('CONFIG_INVALID', `Server ${server} has two signatures; a request carries one.`, {
+      server,
+    });
   for (const { method, options } of configured) {
     if (method !== 'headers') continue;
     const definition = registry.authProvider('headers');
-    const { headers } = explain(definition.options, options, (problem) => optionsError('headers', problem, server)) as { headers: Record<string, string> };
+    const { headers } = explain(definition.options, options, (problem) => optionsError('headers', problem, server)) as {
+      headers: Record<string, string>;
+    };
     addHeaders(headers, definition);
   }
   refuseConflicts(configured, registry, context);
@@ -130,7 +166,11 @@ export function buildChain(entries: readonly AuthEntry[], context: ChainContext)
 
 const placeholder: AuthProvider = { authorize: () => undefined };
 
-function computedBy(definition: AuthProviderDefinition, name: string, member: ChainMember | undefined): ComputedBy | undefined {
+function computedBy(
+  definition: AuthProviderDefinition,
+  name: string,
+  member: ChainMember | undefined,
+): ComputedBy | undefined {
   return member && { provider: member.provider, signature: definition.signatures?.includes(name) ?? false };
 }
 
@@ -143,7 +183,12 @@ function isSignature(registry: Registry, name: string): boolean {
 }
 
 /** A template that names a signature variable configures its provider, as if `auth` named it without options. */
-function withSignatures(entries: readonly AuthEntry[], registry: Registry, server: string, namesOf: (text: string, header: string) => string[]): AuthEntry[] {
+function withSignatures(
+  entries: readonly AuthEntry[],
+  registry: Registry,
+  server: string,
+  namesOf: (text: string, header: string) => string[],
+): AuthEntry[] {
   const methods = new Set(entries.map(({ method }) => method));
   const added: AuthEntry[] = [];
   for (const { method, options } of entries) {
@@ -154,7 +199,12 @@ function withSignatures(entries: readonly AuthEntry[], registry: Registry, serve
         const able = registry.authProviders.filter(({ signatures }) => signatures?.includes(name));
         if (able.length === 0 || able.some(({ type }) => methods.has(type))) continue;
         const [only, other] = able;
-        if (other || !only) throw new CountersignError('AMBIGUOUS_VARIABLE', `\${${name}} of server ${server} is computed by ${able.map(({ type }) => type).join(' and by ')}.`, { server });
+        if (other || !only)
+          throw new CountersignError(
+            'AMBIGUOUS_VARIABLE',
+            `\${${name}} of server ${server} is computed by ${able.map(({ type }) => type).join(' and by ')}.`,
+            { server },
+          );
         methods.add(only.type);
         added.push({ method: only.type, options: {} });
       }
@@ -168,7 +218,12 @@ function refuseConflicts(entries: readonly AuthEntry[], registry: Registry, cont
   const claims = new Map<string, string>();
   const claim = (header: string, method: string): void => {
     const before = claims.get(header);
-    if (before !== undefined) throw new CountersignError('HEADER_CONFLICT', `Both ${before} and ${method} of server ${context.server} set the header ${header}.`, { server: context.server });
+    if (before !== undefined)
+      throw new CountersignError(
+        'HEADER_CONFLICT',
+        `Both ${before} and ${method} of server ${context.server} set the header ${header}.`,
+        { server: context.server },
+      );
     claims.set(header, method);
   };
   for (const { method, options } of entries) {
@@ -183,12 +238,16 @@ function refuseConflicts(entries: readonly AuthEntry[], registry: Registry, cont
         if (name !== 'accept' && !signed) claim(name, 'headers');
       }
     } else if (definition.stage !== 'signature') {
-      const parsed = explain(definition.options, expandOptions(options, definition.options, context), (problem) => optionsError(method, problem, context.server));
+      const parsed = explain(definition.options, expandOptions(options, definition.options, context), (problem) =>
+        optionsError(method, problem, context.server),
+      );
       for (const header of definition.sets?.(parsed) ?? []) claim(header, method);
     }
   }
 }
 
 function optionsError(method: string, problem: string, server: string): CountersignError {
-  return new CountersignError('AUTH_OPTIONS_INVALID', `Auth method ${method} of server ${server} ${problem}.`, { server });
+  return new CountersignError('AUTH_OPTIONS_INVALID', `Auth method ${method} of server ${server} ${problem}.`, {
+    server,
+  });
 }

@@ -26,7 +26,11 @@ export function checkConfiguration(context: CheckContext): CheckReport {
   const errors: CheckError[] = [];
   const warnings: Finding[] = [];
   if (context.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
-    warnings.push({ code: 'TLS_VALIDATION_OFF', message: 'NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate validation off for the whole process.', remedy: 'Unset it, and give your organisation\'s authority as "ca" or in NODE_EXTRA_CA_CERTS.' });
+    warnings.push({
+      code: 'TLS_VALIDATION_OFF',
+      message: 'NODE_TLS_REJECT_UNAUTHORIZED=0 turns certificate validation off for the whole process.',
+      remedy: 'Unset it, and give your organisation\'s authority as "ca" or in NODE_EXTRA_CA_CERTS.',
+    });
   }
   for (const configured of context.configuration.servers.values()) {
     warnings.push(...unknownFields(configured, context.registry), ...literalSecrets(configured, context.registry));
@@ -43,7 +47,9 @@ export function checkConfiguration(context: CheckContext): CheckReport {
 }
 
 function toFinding(error: unknown, server: string): CheckError {
-  const known = findCountersignError(error) ?? new CountersignError('CONFIG_INVALID', `Server ${server}: ${(error as Error).message}`, { server });
+  const known =
+    findCountersignError(error) ??
+    new CountersignError('CONFIG_INVALID', `Server ${server}: ${(error as Error).message}`, { server });
   return { code: known.code, message: known.message, server, remedy: known.remedy };
 }
 
@@ -54,7 +60,13 @@ function unknownFields({ name, raw, transport }: ServerConfiguration, registry: 
     .filter((field) => !known.includes(field) && !FOREIGN_FIELDS.has(field))
     .map((field) => {
       const near = nearest(field, known);
-      return { code: 'UNKNOWN_FIELD', message: `Server ${name} has an unknown field ${JSON.stringify(field.slice(0, 80))}.`, server: name, field, remedy: near ? `Did you mean "${near}"?` : 'Remove it, or look it up in docs/configuration.md.' };
+      return {
+        code: 'UNKNOWN_FIELD',
+        message: `Server ${name} has an unknown field ${JSON.stringify(field.slice(0, 80))}.`,
+        server: name,
+        field,
+        remedy: near ? `Did you mean "${near}"?` : 'Remove it, or look it up in docs/configuration.md.',
+      };
     });
 }
 
@@ -68,7 +80,12 @@ function literalSecrets({ name, auth, entry }: ServerConfiguration, registry: Re
     for (const [field, value] of Object.entries(options)) {
       if (field === 'headers' && typeof value === 'object' && value !== null) {
         for (const [header, text] of Object.entries(value)) look(`headers.${header}`, text, isSensitiveName(header));
-      } else look(`auth.${field}`, value, definition ? fieldMetadata(definition.options, field).secret === true : isSensitiveName(field));
+      } else
+        look(
+          `auth.${field}`,
+          value,
+          definition ? fieldMetadata(definition.options, field).secret === true : isSensitiveName(field),
+        );
     }
   }
   for (const [key, value] of Object.entries(entry.env ?? {})) look(`env.${key}`, value, isSensitiveName(key));
@@ -82,35 +99,79 @@ function literalSecrets({ name, auth, entry }: ServerConfiguration, registry: Re
 }
 
 function passedOver({ name, chain }: Server): Finding[] {
-  return chain.passedOver.map((header) => ({ code: 'TRANSPORT_HEADER', message: `Server ${name} configures the header ${header}, which the transport sets; it is passed over.`, server: name, field: `headers.${header}`, remedy: 'Remove it.' }));
+  return chain.passedOver.map((header) => ({
+    code: 'TRANSPORT_HEADER',
+    message: `Server ${name} configures the header ${header}, which the transport sets; it is passed over.`,
+    server: name,
+    field: `headers.${header}`,
+    remedy: 'Remove it.',
+  }));
 }
 
 function insecure({ name, url, chain }: Server, { allowInsecureHttp }: Configuration): CheckError[] {
-  if (url?.protocol !== 'http:' || !chain.secret || isLoopback(url.hostname) || allowInsecureHttp.includes(url.host) || allowInsecureHttp.includes(url.hostname)) return [];
-  const error = new CountersignError('CREDENTIAL_OVER_HTTP', `Server ${name} is at ${url.origin}: its credential would travel unencrypted.`);
+  if (
+    url?.protocol !== 'http:' ||
+    !chain.secret ||
+    isLoopback(url.hostname) ||
+    allowInsecureHttp.includes(url.host) ||
+    allowInsecureHttp.includes(url.hostname)
+  )
+    return [];
+  const error = new CountersignError(
+    'CREDENTIAL_OVER_HTTP',
+    `Server ${name} is at ${url.origin}: its credential would travel unencrypted.`,
+  );
   return [{ code: error.code, message: error.message, server: name, field: 'url', remedy: error.remedy }];
 }
 
 /** References that nothing answers. What a provider computes is not computed here. */
-function unresolved({ name, auth, entry }: ServerConfiguration, { members }: Chain, { registry, env }: CheckContext): CheckError[] {
-  const texts: [string, string][] = [...Object.entries(entry.env ?? {}).map(([key, value]): [string, string] => [`Environment variable ${key}`, value])];
+function unresolved(
+  { name, auth, entry }: ServerConfiguration,
+  { members }: Chain,
+  { registry, env }: CheckContext,
+): CheckError[] {
+  const texts: [string, string][] = [
+    ...Object.entries(entry.env ?? {}).map(([key, value]): [string, string] => [`Environment variable ${key}`, value]),
+  ];
   for (const { method, options } of auth) {
     for (const [field, value] of Object.entries(options)) {
       if (typeof value === 'string') texts.push([`Field auth.${field}`, value]);
-      else if (method === 'headers' && typeof value === 'object' && value !== null) for (const [header, text] of Object.entries(value)) texts.push([`Header ${header}`, String(text)]);
+      else if (method === 'headers' && typeof value === 'object' && value !== null)
+        for (const [header, text] of Object.entries(value)) texts.push([`Header ${header}`, String(text)]);
     }
   }
   const answers = (variable: string): boolean =>
     Boolean(env[variable]) ||
     (CORE_VARIABLES as readonly string[]).includes(variable) ||
-    registry.variableSources.some(({ names }) => (names instanceof RegExp ? names.test(variable) : names.includes(variable))) ||
-    registry.authProviders.some((definition) => (definition.variables?.includes(variable) || definition.signatures?.includes(variable)) && members.some(({ type }) => type === definition.type));
+    registry.variableSources.some(({ names }) =>
+      names instanceof RegExp ? names.test(variable) : names.includes(variable),
+    ) ||
+    registry.authProviders.some(
+      (definition) =>
+        (definition.variables?.includes(variable) || definition.signatures?.includes(variable)) &&
+        members.some(({ type }) => type === definition.type),
+    );
   return texts.flatMap(([subject, text]) =>
     new Template(text, `${subject} of server ${name}`).references
-      .filter(({ kind, name: variable, fallback }) => fallback === undefined && (kind === 'env' ? !env[variable] : kind === 'variable' && !answers(variable)))
+      .filter(
+        ({ kind, name: variable, fallback }) =>
+          fallback === undefined && (kind === 'env' ? !env[variable] : kind === 'variable' && !answers(variable)),
+      )
       .map(({ name: variable }): CheckError => {
-        const error = new CountersignError('UNRESOLVED_VARIABLE', `${subject} of server ${name} needs ${variable}, which is not set.`);
-        return { code: error.code, message: error.message, server: name, field: subject.replace(/^Header /, 'headers.').replace(/^Environment variable /, 'env.').replace(/^Field /, ''), remedy: error.remedy };
+        const error = new CountersignError(
+          'UNRESOLVED_VARIABLE',
+          `${subject} of server ${name} needs ${variable}, which is not set.`,
+        );
+        return {
+          code: error.code,
+          message: error.message,
+          server: name,
+          field: subject
+            .replace(/^Header /, 'headers.')
+            .replace(/^Environment variable /, 'env.')
+            .replace(/^Field /, ''),
+          remedy: error.remedy,
+        };
       }),
   );
 }

@@ -46,7 +46,11 @@ export async function readConfiguration(file: string): Promise<Configuration> {
     if (!(await stat(path)).isFile()) throw new Error('not a regular file');
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw new CountersignError('CONFIG_NOT_FOUND', `The configuration ${path} can't be read (${(error as { code?: string }).code ?? (error as Error).message}).`, { cause: error });
+    throw new CountersignError(
+      'CONFIG_NOT_FOUND',
+      `The configuration ${path} can't be read (${(error as { code?: string }).code ?? (error as Error).message}).`,
+      { cause: error },
+    );
   }
   return { ...toConfiguration(parseJsonText(text, path), path), file: path, folder: dirname(path) };
 }
@@ -54,13 +58,24 @@ export async function readConfiguration(file: string): Promise<Configuration> {
 /** Accepts a bare map of servers, one under `mcpServers`, and VS Code's `servers`; settings of Countersign's own stand under `countersign`. */
 export function toConfiguration(value: unknown, subject = 'The configuration'): Configuration {
   if (!isRecord(value)) throw new CountersignError('CONFIG_INVALID', `${subject} is not an object with servers in it.`);
-  const settings = explain(ownSettings, value['countersign'] ?? {}, (problem) => new CountersignError('CONFIG_INVALID', `${subject}: "countersign" ${problem}.`));
+  const settings = explain(
+    ownSettings,
+    value['countersign'] ?? {},
+    (problem) => new CountersignError('CONFIG_INVALID', `${subject}: "countersign" ${problem}.`),
+  );
   const wrapper = value['mcpServers'] ?? (looksLikeServer(value['servers']) ? undefined : value['servers']);
-  if (wrapper !== undefined && !isRecord(wrapper)) throw new CountersignError('CONFIG_INVALID', `${subject}: the servers are not an object.`);
-  const entries = wrapper ? Object.entries(wrapper) : Object.entries(value).filter(([name, entry]) => name !== 'countersign' && looksLikeServer(entry));
+  if (wrapper !== undefined && !isRecord(wrapper))
+    throw new CountersignError('CONFIG_INVALID', `${subject}: the servers are not an object.`);
+  const entries = wrapper
+    ? Object.entries(wrapper)
+    : Object.entries(value).filter(([name, entry]) => name !== 'countersign' && looksLikeServer(entry));
   const servers = new Map<string, ServerConfiguration>();
-  for (const [name, entry] of entries) servers.set(name, toServer(name, isRecord(entry) ? { ...settings.defaults, ...entry } : entry, subject));
-  if (servers.size === 0 && !wrapper) throw new CountersignError('CONFIG_INVALID', `${subject} names no server.`, { remedy: 'Add one: { "mcpServers": { "name": { "url": "https://…/mcp" } } }.' });
+  for (const [name, entry] of entries)
+    servers.set(name, toServer(name, isRecord(entry) ? { ...settings.defaults, ...entry } : entry, subject));
+  if (servers.size === 0 && !wrapper)
+    throw new CountersignError('CONFIG_INVALID', `${subject} names no server.`, {
+      remedy: 'Add one: { "mcpServers": { "name": { "url": "https://…/mcp" } } }.',
+    });
   return {
     file: undefined,
     folder: process.cwd(),
@@ -74,16 +89,21 @@ export function toConfiguration(value: unknown, subject = 'The configuration'): 
 function toServer(name: string, raw: unknown, subject: string): ServerConfiguration {
   const nothing = { name, transport: 'unknown', explicit: false, auth: [], entry: {}, raw: {} };
   try {
-    const fail = (problem: string): CountersignError => new CountersignError('CONFIG_INVALID', `${subject}: server ${JSON.stringify(name.slice(0, 80))} ${problem}.`, { server: name });
+    const fail = (problem: string): CountersignError =>
+      new CountersignError('CONFIG_INVALID', `${subject}: server ${JSON.stringify(name.slice(0, 80))} ${problem}.`, {
+        server: name,
+      });
     // eslint-disable-next-line no-control-regex -- that is what is refused
-    if (name.length === 0 || name.length > 128 || /[\u0000-\u001f\u007f]/.test(name)) throw fail('has a name that is empty, longer than 128 characters or not printable');
+    if (name.length === 0 || name.length > 128 || /[\u0000-\u001f\u007f]/.test(name))
+      throw fail('has a name that is empty, longer than 128 characters or not printable');
     if (!isRecord(raw)) throw fail('is not an object');
     const entry = explain(serverEntry, raw, fail);
     const named = entry.transport_type ?? entry.type ?? entry.transport;
     const inferred = entry.url !== undefined ? 'streamable-http' : entry.command !== undefined ? 'stdio' : undefined;
     const transport = named === undefined ? inferred : canonicalTransport(named);
     if (!transport) throw fail('has neither "url" nor "command"');
-    if ((transport === 'streamable-http' || transport === 'sse') && entry.url === undefined) throw fail(`is ${transport} and has no "url"`);
+    if ((transport === 'streamable-http' || transport === 'sse') && entry.url === undefined)
+      throw fail(`is ${transport} and has no "url"`);
     if (transport === 'stdio' && entry.command === undefined) throw fail('is stdio and has no "command"');
     return { name, transport, explicit: named !== undefined, auth: authEntries(entry, fail), entry, raw };
   } catch (error) {
@@ -108,12 +128,18 @@ function authEntries(entry: ServerEntry, fail: (problem: string) => CountersignE
     if (method !== undefined && type !== undefined) throw fail('has an "auth" with both "method" and "type"');
     return { method: name.replaceAll('_', '-'), options };
   });
-  const headers = entry.headers && Object.keys(entry.headers).length > 0 ? [{ method: 'headers', options: { headers: entry.headers } }] : [];
+  const headers =
+    entry.headers && Object.keys(entry.headers).length > 0
+      ? [{ method: 'headers', options: { headers: entry.headers } }]
+      : [];
   return [...headers, ...entries.filter(({ method }) => method !== 'none')];
 }
 
 function looksLikeServer(value: unknown): boolean {
-  return isRecord(value) && ['url', 'command', 'transport_type', 'transport', 'type'].some((field) => typeof value[field] === 'string');
+  return (
+    isRecord(value) &&
+    ['url', 'command', 'transport_type', 'transport', 'type'].some((field) => typeof value[field] === 'string')
+  );
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

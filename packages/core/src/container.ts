@@ -8,11 +8,16 @@ export function createContainer(plugins: readonly Plugin[]): DependencyContainer
   const container = root.createChildContainer();
   for (const plugin of new Set(plugins)) {
     const problem = pluginProblem(plugin);
-    if (problem) throw new CountersignError('PLUGIN_FAILED', `${nameOf(plugin)} is not a Countersign plugin: ${problem}.`);
+    if (problem)
+      throw new CountersignError('PLUGIN_FAILED', `${nameOf(plugin)} is not a Countersign plugin: ${problem}.`);
     try {
       plugin.register(container);
     } catch (error) {
-      throw new CountersignError('PLUGIN_FAILED', `The plugin ${plugin.name} failed to register: ${(error as Error).message}`, { cause: error });
+      throw new CountersignError(
+        'PLUGIN_FAILED',
+        `The plugin ${plugin.name} failed to register: ${(error as Error).message}`,
+        { cause: error },
+      );
     }
   }
   return container;
@@ -23,8 +28,10 @@ export function pluginProblem(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return 'its default export is not an object';
   const { name, apiVersion, register } = value as Partial<Plugin>;
   if (typeof name !== 'string' || name === '') return 'it has no name';
-  if (apiVersion !== 1) return `its apiVersion is ${JSON.stringify(apiVersion) ?? 'missing'}, and this version of Countersign knows 1`;
+  if (apiVersion !== 1)
+    return `its apiVersion is ${JSON.stringify(apiVersion) ?? 'missing'}, and this version of Countersign knows 1`;
   return typeof register === 'function' ? undefined : 'it has no register function';
 }
 
-const nameOf = (plugin: Plugin): string => (typeof plugin === 'object' && typeof plugin?.name === 'string' && plugin.name ? plugin.name : 'A plugin');
+const nameOf = (plugin: Plugin): string =>
+  typeof plugin === 'object' && typeof plugin?.name === 'string' && plugin.name ? plugin.name : 'A plugin';

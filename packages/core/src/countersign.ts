@@ -74,7 +74,13 @@ export interface RequestPreview {
 }
 
 export interface InstalledProviders {
-  readonly auth: readonly { type: string; stage: 'credential' | 'signature'; variables: readonly string[]; signatures: readonly string[]; options: Record<string, unknown> }[];
+  readonly auth: readonly {
+    type: string;
+    stage: 'credential' | 'signature';
+    variables: readonly string[];
+    signatures: readonly string[];
+    options: Record<string, unknown>;
+  }[];
   readonly transports: readonly { type: string; options: Record<string, unknown> }[];
   readonly stores: readonly { description: string }[];
 }

@@ -26,11 +26,15 @@ const MAX_LOGINS = 3;
 export async function createCountersign(options: CountersignOptions): Promise<Countersign> {
   const configuration = await configurationOf(options);
   const env = await readEnvironment(options.env ?? process.env, options.envFile, configuration.folder);
-  const plugins = [...(options.plugins ?? []), ...(await loadPlugins(configuration.plugins, configuration.folder, options.pluginsFallback))];
+  const plugins = [
+    ...(options.plugins ?? []),
+    ...(await loadPlugins(configuration.plugins, configuration.folder, options.pluginsFallback)),
+  ];
   const container = createContainer(plugins);
   const registry = createRegistry(container);
   const redactor = createRedactor();
-  const single = <T>(token: InjectionToken<T>, given: T | undefined, standard: () => T): T => given ?? (container.isRegistered(token, true) ? container.resolve(token) : standard());
+  const single = <T>(token: InjectionToken<T>, given: T | undefined, standard: () => T): T =>
+    given ?? (container.isRegistered(token, true) ? container.resolve(token) : standard());
   const store = single(tokens.secretStore, undefined, () => options.store ?? memoryStore());
   const interaction = options.interaction ?? optional(container, tokens.interaction);
   const context = {
@@ -40,7 +44,10 @@ export async function createCountersign(options: CountersignOptions): Promise<Co
     redactor,
     store,
     clock: single(tokens.clock, options.clock, () => systemClock),
-    log: redacting(single(tokens.log, options.log, () => silentLog), redactor),
+    log: redacting(
+      single(tokens.log, options.log, () => silentLog),
+      redactor,
+    ),
     senderFactory: single(tokens.senderFactory, undefined, () => nodeSender),
     profile: options.profile,
     timeout: options.timeout,
@@ -52,7 +59,11 @@ export async function createCountersign(options: CountersignOptions): Promise<Co
     const known = servers.get(name);
     if (known) return known;
     const configured = configuration.servers.get(name);
-    if (!configured) throw new CountersignError('UNKNOWN_SERVER', `The configuration has no server ${JSON.stringify(name.slice(0, 80))}; it has ${[...configuration.servers.keys()].join(', ') || 'none'}.`);
+    if (!configured)
+      throw new CountersignError(
+        'UNKNOWN_SERVER',
+        `The configuration has no server ${JSON.stringify(name.slice(0, 80))}; it has ${[...configuration.servers.keys()].join(', ') || 'none'}.`,
+      );
     const server = createServer(configured, context);
     servers.set(name, server);
     return server;
@@ -65,7 +76,8 @@ export async function createCountersign(options: CountersignOptions): Promise<Co
         try {
           return await exchange(request, signal);
         } catch (error) {
-          if (!interaction || count >= MAX_LOGINS || !isCountersignError(error, 'LOGIN_REQUIRED')) throw redactError(error, redactor);
+          if (!interaction || count >= MAX_LOGINS || !isCountersignError(error, 'LOGIN_REQUIRED'))
+            throw redactError(error, redactor);
           await sharedLogin(name, interaction);
         }
       }
@@ -80,7 +92,12 @@ export async function createCountersign(options: CountersignOptions): Promise<Co
 
   async function signIn(name: string, person: Interaction, signal: AbortSignal | undefined): Promise<void> {
     const able = open(name).chain.members.filter(({ provider }) => provider.login);
-    if (able.length === 0) throw new CountersignError('USAGE', `Server ${name} has no credential that a person signs in for (it uses ${methodsOf(open(name).chain).join(', ') || 'none'}).`, { server: name, remedy: 'Nothing needs to be done.' });
+    if (able.length === 0)
+      throw new CountersignError(
+        'USAGE',
+        `Server ${name} has no credential that a person signs in for (it uses ${methodsOf(open(name).chain).join(', ') || 'none'}).`,
+        { server: name, remedy: 'Nothing needs to be done.' },
+      );
     for (const { provider } of able) await provider.login?.(person, signal);
   }
 
@@ -120,14 +137,27 @@ export async function createCountersign(options: CountersignOptions): Promise<Co
         if (!person) throw new CountersignError('USAGE', 'A sign-in needs an interaction.', { server: name });
         await signIn(name, person, signal);
       }),
-    logout: (name) => clean(async () => void (await Promise.all(open(name).chain.members.map(({ provider }) => provider.logout?.())))),
-    refresh: (name) => clean(async () => void (await Promise.all(open(name).chain.members.map(({ provider }) => provider.refresh?.())))),
+    logout: (name) =>
+      clean(async () => void (await Promise.all(open(name).chain.members.map(({ provider }) => provider.logout?.())))),
+    refresh: (name) =>
+      clean(async () => void (await Promise.all(open(name).chain.members.map(({ provider }) => provider.refresh?.())))),
     status: (name, { detail = false } = {}) => clean(() => open(name).status(detail)),
     preview: (name, request) => clean(() => recordRequest(open(name), request, redactor)),
     check: () => checkConfiguration({ configuration, registry, env, open }),
     installed: () => ({
-      auth: registry.authProviders.map(({ type, stage = 'credential', variables = [], signatures = [], options: schema }) => ({ type, stage, variables, signatures, options: jsonSchemaOf(schema) })),
-      transports: registry.transportProviders.map(({ type, options: schema }) => ({ type, options: jsonSchemaOf(schema) })),
+      auth: registry.authProviders.map(
+        ({ type, stage = 'credential', variables = [], signatures = [], options: schema }) => ({
+          type,
+          stage,
+          variables,
+          signatures,
+          options: jsonSchemaOf(schema),
+        }),
+      ),
+      transports: registry.transportProviders.map(({ type, options: schema }) => ({
+        type,
+        options: jsonSchemaOf(schema),
+      })),
       stores: [{ description: store.description ?? 'custom' }],
     }),
     redact: (text) => redactor.redact(text),
@@ -140,7 +170,8 @@ export async function createCountersign(options: CountersignOptions): Promise<Co
 }
 
 async function configurationOf({ servers, configFile }: CountersignOptions): Promise<Configuration> {
-  if (servers !== undefined && configFile !== undefined) throw new CountersignError('USAGE', 'createCountersign takes `servers` or `configFile`, not both.');
+  if (servers !== undefined && configFile !== undefined)
+    throw new CountersignError('USAGE', 'createCountersign takes `servers` or `configFile`, not both.');
   if (configFile !== undefined) return readConfiguration(configFile);
   if (servers !== undefined) return toConfiguration(servers);
   throw new CountersignError('USAGE', 'createCountersign needs `servers` or `configFile`.');
@@ -151,5 +182,8 @@ function optional<T>(container: DependencyContainer, token: InjectionToken<T>): 
 }
 
 function redacting(log: Log, redactor: Redactor): Log {
-  return { debug: (message) => log.debug(redactor.redact(message)), warn: (message) => log.warn(redactor.redact(message)) };
+  return {
+    debug: (message) => log.debug(redactor.redact(message)),
+    warn: (message) => log.warn(redactor.redact(message)),
+  };
 }

@@ -97,7 +97,13 @@ export function createExchange(settings: ExchangeSettings): Exchange {
     for (let number = 1; ; number++) {
       admit(url);
       const epochs = chain.map((member) => member.epoch);
-      const outgoing: OutgoingRequest = { method: request.method, url, headers: new ClaimedHeaders(request.headers), body: request.body, attempt: new RequestAttempt(number, clock) };
+      const outgoing: OutgoingRequest = {
+        method: request.method,
+        url,
+        headers: new ClaimedHeaders(request.headers),
+        body: request.body,
+        attempt: new RequestAttempt(number, clock),
+      };
       await authorize(outgoing, signal);
       let response = await send(outgoing, request, signal);
       const head = { status: response.status, headers: response.headers, url };
@@ -132,10 +138,18 @@ export function createExchange(settings: ExchangeSettings): Exchange {
   /** R10 and R11: credentials go to the server's own origin, over https or to this machine. */
   function admit(url: URL): void {
     if (url.origin !== server.url.origin) {
-      throw new CountersignError('FOREIGN_ORIGIN', `A request to ${url.origin} is not one to server ${server.name} (${server.url.origin}); nothing was sent.`, { server: server.name });
+      throw new CountersignError(
+        'FOREIGN_ORIGIN',
+        `A request to ${url.origin} is not one to server ${server.name} (${server.url.origin}); nothing was sent.`,
+        { server: server.name },
+      );
     }
     if (url.protocol === 'http:' && settings.secret && !settings.allowInsecureHttp && !isLoopback(url.hostname)) {
-      throw new CountersignError('CREDENTIAL_OVER_HTTP', `Server ${server.name} is at ${url.origin}: its credential would travel unencrypted; nothing was sent.`, { server: server.name });
+      throw new CountersignError(
+        'CREDENTIAL_OVER_HTTP',
+        `Server ${server.name} is at ${url.origin}: its credential would travel unencrypted; nothing was sent.`,
+        { server: server.name },
+      );
     }
   }
 
@@ -159,12 +173,18 @@ export function createExchange(settings: ExchangeSettings): Exchange {
     }
   }
 
-  async function send(outgoing: OutgoingRequest, request: ExchangeRequest, signal: AbortSignal): Promise<SenderResponse> {
+  async function send(
+    outgoing: OutgoingRequest,
+    request: ExchangeRequest,
+    signal: AbortSignal,
+  ): Promise<SenderResponse> {
     usage.requests++;
     usage.lastUsed = new Date(clock.now());
     try {
       const response = await settings.sender.send(outgoing, signal);
-      log.debug(`${server.name}: ${outgoing.method} ${outgoing.url.pathname} attempt ${outgoing.attempt.number} -> ${response.status}`);
+      log.debug(
+        `${server.name}: ${outgoing.method} ${outgoing.url.pathname} attempt ${outgoing.attempt.number} -> ${response.status}`,
+      );
       return response;
     } catch (error) {
       // A kept connection that the server had closed meanwhile: nothing was answered, and the request may run twice without harm.
@@ -176,19 +196,32 @@ export function createExchange(settings: ExchangeSettings): Exchange {
 
   function followed(from: URL, location: string, method: string, status: number, count: number): URL {
     const refuse = (why: string): never => {
-      throw new CountersignError('REDIRECT_REFUSED', `Server ${server.name} answered ${status} ${why}; nothing was sent there.`, { server: server.name, status });
+      throw new CountersignError(
+        'REDIRECT_REFUSED',
+        `Server ${server.name} answered ${status} ${why}; nothing was sent there.`,
+        { server: server.name, status },
+      );
     };
     if (!URL.canParse(location, from.href)) return refuse('with a location that is not a URL');
     const to = new URL(location, from);
     to.hash = '';
-    if (to.origin !== from.origin || to.username || to.password) return refuse(`to another origin (${to.protocol === 'http:' || to.protocol === 'https:' ? to.origin : to.protocol})`);
-    if (status < 307 && method !== 'GET' && method !== 'HEAD') return refuse(`to a ${method}, which would become a GET`);
+    if (to.origin !== from.origin || to.username || to.password)
+      return refuse(
+        `to another origin (${to.protocol === 'http:' || to.protocol === 'https:' ? to.origin : to.protocol})`,
+      );
+    if (status < 307 && method !== 'GET' && method !== 'HEAD')
+      return refuse(`to a ${method}, which would become a GET`);
     if (count > MAX_REDIRECTS) return refuse(`more than ${MAX_REDIRECTS} times in a row`);
     return to;
   }
 
   /** Asks every provider that can renew; a renewal is shared by all that wait for it, and none of them can abort it. */
-  async function renew(outgoing: OutgoingRequest, response: SenderResponse, epochs: readonly number[], signal: AbortSignal): Promise<'renewed' | SenderResponse> {
+  async function renew(
+    outgoing: OutgoingRequest,
+    response: SenderResponse,
+    epochs: readonly number[],
+    signal: AbortSignal,
+  ): Promise<'renewed' | SenderResponse> {
     const field = response.headers.get('www-authenticate');
     const key = `${response.status} ${field ?? ''}`;
     let peeked: ReturnType<typeof peekBody> | undefined;
@@ -207,7 +240,10 @@ export function createExchange(settings: ExchangeSettings): Exchange {
             request: outgoing,
             response: { status: response.status, headers: response.headers, url: outgoing.url },
             challenges: parseChallenges(field),
-            body: async (limit = PEEK_BYTES) => (await (peeked ??= peekBody(response.body, PEEK_BYTES, PEEK_MS))).start.subarray(0, limit).toString('utf8'),
+            body: async (limit = PEEK_BYTES) =>
+              (await (peeked ??= peekBody(response.body, PEEK_BYTES, PEEK_MS))).start
+                .subarray(0, limit)
+                .toString('utf8'),
             signal: lifetime,
           });
           renewal = settled(asked, lifetime)
@@ -231,11 +267,21 @@ export function createExchange(settings: ExchangeSettings): Exchange {
     return 'renewed';
   }
 
-  async function wait(delay: number, status: number, request: ExchangeRequest, count: number, signal: AbortSignal): Promise<void> {
+  async function wait(
+    delay: number,
+    status: number,
+    request: ExchangeRequest,
+    count: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     const seconds = Math.ceil(delay / 1000);
     const safe = status === 503 || isSafe(request);
     if (!safe || delay > Math.min(MAX_DELAY_MS, settings.timeout) || count > MAX_WAITS) {
-      throw new CountersignError('RATE_LIMITED', `Server ${server.name} answered ${status} and asks to wait ${seconds} s.`, { server: server.name, status, retryAfter: seconds });
+      throw new CountersignError(
+        'RATE_LIMITED',
+        `Server ${server.name} answered ${status} and asks to wait ${seconds} s.`,
+        { server: server.name, status, retryAfter: seconds },
+      );
     }
     log.debug(`${server.name}: ${status}, waiting ${seconds} s`);
     await clock.sleep(delay, signal).catch((error: unknown) => {
@@ -246,7 +292,9 @@ export function createExchange(settings: ExchangeSettings): Exchange {
 
 /** Credentials go by their header's name, and by who set them. */
 export function holdsSecret(name: string, owner: ChainMember | undefined): boolean {
-  return isSensitiveName(name) || ((owner?.stage === 'credential' || owner?.stage === 'signature') && !isPublicName(name));
+  return (
+    isSensitiveName(name) || ((owner?.stage === 'credential' || owner?.stage === 'signature') && !isPublicName(name))
+  );
 }
 
 /** One clock reading, one nonce and one memory for everything within an attempt. */
@@ -280,8 +328,16 @@ export class ClaimedHeaders extends HeaderFields {
     if (!this.claimant) return;
     const key = name.toLowerCase();
     const before = this.claims.get(key);
-    if (before && before !== this.claimant && this.claimant.stage !== 'signature' && this.claimant.stage !== 'signed-headers') {
-      throw new CountersignError('HEADER_CONFLICT', `Both ${before.type} and ${this.claimant.type} set the header ${key}.`);
+    if (
+      before &&
+      before !== this.claimant &&
+      this.claimant.stage !== 'signature' &&
+      this.claimant.stage !== 'signed-headers'
+    ) {
+      throw new CountersignError(
+        'HEADER_CONFLICT',
+        `Both ${before.type} and ${this.claimant.type} set the header ${key}.`,
+      );
     }
     this.claims.set(key, this.claimant);
   }
@@ -290,7 +346,12 @@ export class ClaimedHeaders extends HeaderFields {
 /** Aborts a request at its deadline or with its caller; afterwards watches over the body until that has ended. */
 function startDeadline({ server, timeout, idle }: ExchangeSettings, parent: AbortSignal | undefined) {
   const controller = new AbortController();
-  const late = (): void => controller.abort(new CountersignError('TIMEOUT', `Server ${server.name} did not answer within ${timeout / 1000} s.`, { server: server.name }));
+  const late = (): void =>
+    controller.abort(
+      new CountersignError('TIMEOUT', `Server ${server.name} did not answer within ${timeout / 1000} s.`, {
+        server: server.name,
+      }),
+    );
   const timer = setTimeout(late, timeout);
   const forward = (): void => controller.abort(parent?.reason);
   if (parent?.aborted) forward();
@@ -316,7 +377,13 @@ function startDeadline({ server, timeout, idle }: ExchangeSettings, parent: Abor
 }
 
 function watchIdle(body: Readable, idle: number, name: string): void {
-  const timer = setTimeout(() => body.destroy(new CountersignError('TIMEOUT', `Server ${name} sent nothing for ${idle / 1000} s.`, { server: name })), idle);
+  const timer = setTimeout(
+    () =>
+      body.destroy(
+        new CountersignError('TIMEOUT', `Server ${name} sent nothing for ${idle / 1000} s.`, { server: name }),
+      ),
+    idle,
+  );
   const push = body.push.bind(body);
   body.push = (chunk, encoding) => {
     timer.refresh(); // what arrives counts, not what the reader takes
@@ -332,7 +399,9 @@ function isSafe({ method, body }: ExchangeRequest): boolean {
   if (method === 'GET' || method === 'HEAD') return true;
   if (method !== 'POST' || body === undefined || body.length > 65_536) return false;
   try {
-    const message = JSON.parse(typeof body === 'string' ? body : Buffer.from(body).toString('utf8')) as { method?: unknown };
+    const message = JSON.parse(typeof body === 'string' ? body : Buffer.from(body).toString('utf8')) as {
+      method?: unknown;
+    };
     return typeof message.method === 'string' && SAFE_METHOD.test(message.method);
   } catch {
     return false; // not JSON: whatever it is, once is enough

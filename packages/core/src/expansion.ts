@@ -10,9 +10,16 @@ export interface Expansion {
 }
 
 /** Expands every string of a provider's options, but for fields that the provider renders itself (`template: true`). Throws UNRESOLVED_VARIABLE. */
-export function expandOptions(options: Readonly<Record<string, unknown>>, schema: $ZodType, scope: Expansion): Record<string, unknown> {
+export function expandOptions(
+  options: Readonly<Record<string, unknown>>,
+  schema: $ZodType,
+  scope: Expansion,
+): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(options).map(([field, value]) => [field, fieldMetadata(schema, field).template ? value : expand(value, field, scope)]),
+    Object.entries(options).map(([field, value]) => [
+      field,
+      fieldMetadata(schema, field).template ? value : expand(value, field, scope),
+    ]),
   );
 }
 
@@ -29,10 +36,16 @@ function expandText(text: string, field: string, { server, env }: Expansion): st
   return parts
     .map((part) => {
       if (typeof part === 'string') return part;
-      const value = (part.kind !== 'request' && Object.hasOwn(env, part.name) ? env[part.name] : undefined) || part.fallback;
+      const value =
+        (part.kind !== 'request' && Object.hasOwn(env, part.name) ? env[part.name] : undefined) || part.fallback;
       if (value === undefined) {
-        const why = part.kind === 'request' ? 'a request, and there is none here' : `${part.name}, which is ${env[part.name] === '' ? 'empty' : 'not set'}`;
-        throw new CountersignError('UNRESOLVED_VARIABLE', `Field ${field} of server ${server} needs ${why}.`, { server });
+        const why =
+          part.kind === 'request'
+            ? 'a request, and there is none here'
+            : `${part.name}, which is ${env[part.name] === '' ? 'empty' : 'not set'}`;
+        throw new CountersignError('UNRESOLVED_VARIABLE', `Field ${field} of server ${server} needs ${why}.`, {
+          server,
+        });
       }
       return value;
     })

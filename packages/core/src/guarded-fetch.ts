@@ -14,10 +14,12 @@ export function guardedFetch(sender: Sender): typeof globalThis.fetch {
     const request = new Request(input, init);
     const url = new URL(request.url);
     url.hash = '';
-    if (url.protocol !== 'https:' && url.protocol !== 'http:') throw new CountersignError('UNSAFE_URL', `A ${url.protocol} URL can't be fetched.`);
+    if (url.protocol !== 'https:' && url.protocol !== 'http:')
+      throw new CountersignError('UNSAFE_URL', `A ${url.protocol} URL can't be fetched.`);
     const timeout = AbortSignal.timeout(DEADLINE_MS);
     const signal = AbortSignal.any([timeout, request.signal]);
-    const late = (): CountersignError => new CountersignError('TIMEOUT', `${url.host} did not answer within ${DEADLINE_MS / 1000} s.`);
+    const late = (): CountersignError =>
+      new CountersignError('TIMEOUT', `${url.host} did not answer within ${DEADLINE_MS / 1000} s.`);
     try {
       const body = request.body ? new Uint8Array(await request.arrayBuffer()) : undefined;
       const headers = new HeaderFields(request.headers);
@@ -27,11 +29,17 @@ export function guardedFetch(sender: Sender): typeof globalThis.fetch {
       let size = 0;
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {
         chunks.push(chunk);
-        if ((size += chunk.length) > ANSWER_CAP) throw new CountersignError('TOO_LARGE', `${url.host} answered with more than ${ANSWER_CAP / 1024} KB.`);
+        if ((size += chunk.length) > ANSWER_CAP)
+          throw new CountersignError('TOO_LARGE', `${url.host} answered with more than ${ANSWER_CAP / 1024} KB.`);
       }
-      if (answer.status < 200 || answer.status > 599) throw new CountersignError('SERVER_ERROR', `${url.host} answered with the status ${answer.status}.`);
+      if (answer.status < 200 || answer.status > 599)
+        throw new CountersignError('SERVER_ERROR', `${url.host} answered with the status ${answer.status}.`);
       const empty = answer.status === 204 || answer.status === 205 || answer.status === 304;
-      const response = new Response(empty ? null : Buffer.concat(chunks), { status: answer.status, statusText: answer.statusText, headers: [...answer.headers] });
+      const response = new Response(empty ? null : Buffer.concat(chunks), {
+        status: answer.status,
+        statusText: answer.statusText,
+        headers: [...answer.headers],
+      });
       Object.defineProperty(response, 'url', { value: url.href });
       return response;
     } catch (error) {

@@ -40,9 +40,17 @@ export class HeaderFields implements Iterable<[string, string]> {
   }
 
   set(name: string, value: string): void {
-    if (!NAME.test(name)) throw new CountersignError('INVALID_HEADER', `The header name ${JSON.stringify(name.slice(0, 80))} holds a character that HTTP does not allow.`);
+    if (!NAME.test(name))
+      throw new CountersignError(
+        'INVALID_HEADER',
+        `The header name ${JSON.stringify(name.slice(0, 80))} holds a character that HTTP does not allow.`,
+      );
     const trimmed = value.trim();
-    if (!VALUE.test(trimmed)) throw new CountersignError('INVALID_HEADER', `The value of header ${name} holds a character that HTTP does not allow.`);
+    if (!VALUE.test(trimmed))
+      throw new CountersignError(
+        'INVALID_HEADER',
+        `The value of header ${name} holds a character that HTTP does not allow.`,
+      );
     this.#fields.set(name.toLowerCase(), trimmed);
   }
 

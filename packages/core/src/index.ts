@@ -1,4 +1,11 @@
-export { CountersignError, ERROR_CODES, findCountersignError, isCountersignError, type CountersignErrorOptions, type ErrorCode } from './errors.js';
+export {
+  CountersignError,
+  ERROR_CODES,
+  findCountersignError,
+  isCountersignError,
+  type CountersignErrorOptions,
+  type ErrorCode,
+} from './errors.js';
 export { HeaderFields } from './header-fields.js';
 export { systemClock, type Clock } from './clock.js';
 export { silentLog, type Log } from './log.js';
@@ -20,7 +27,13 @@ export type {
   ResponseHead,
   TlsOptions,
 } from './auth-provider.js';
-export type { JsonRpcMessage, Transport, TransportProvider, TransportProviderDefinition, TransportServices } from './transport-provider.js';
+export type {
+  JsonRpcMessage,
+  Transport,
+  TransportProvider,
+  TransportProviderDefinition,
+  TransportServices,
+} from './transport-provider.js';
 export { renewing, type Expiring, type Renewing } from './renewing.js';
 export { abortable, ENDPOINT_DEADLINE, endpointFetch, type EndpointFetch } from './endpoint-fetch.js';
 export type { VariableSource } from './variable-source.js';
@@ -29,7 +42,14 @@ export { memoryStore } from './memory-store.js';
 export { fileStore, type FileStoreOptions } from './file-store.js';
 export { storeDirectory } from './store-directory.js';
 export type { StoreFileSystem } from './store-files.js';
-export { defineAuthProvider, defineSecretStore, defineTransportProvider, defineVariableSource, tokens, type Plugin } from './plugin.js';
+export {
+  defineAuthProvider,
+  defineSecretStore,
+  defineTransportProvider,
+  defineVariableSource,
+  tokens,
+  type Plugin,
+} from './plugin.js';
 export type { Exchange, ExchangeRequest, ExchangeResponse } from './exchange.js';
 export type { Sender, SenderFactory, SenderOptions, SenderRequest, SenderResponse } from './sender.js';
 export type {

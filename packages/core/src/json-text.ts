@@ -9,10 +9,14 @@ const MAX_DEPTH = 64;
  * CONFIG_INVALID, with the line. `subject` names the file.
  */
 export function parseJsonText(text: string, subject: string): unknown {
-  if (text.length > MAX_BYTES) throw new CountersignError('CONFIG_INVALID', `${subject} is larger than ${MAX_BYTES / 1024 / 1024} MB.`);
+  if (text.length > MAX_BYTES)
+    throw new CountersignError('CONFIG_INVALID', `${subject} is larger than ${MAX_BYTES / 1024 / 1024} MB.`);
   const source = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   const fail = (what: string, offset: number): never => {
-    throw new CountersignError('CONFIG_INVALID', `${subject}, line ${source.slice(0, offset).split('\n').length}: ${what}.`);
+    throw new CountersignError(
+      'CONFIG_INVALID',
+      `${subject}, line ${source.slice(0, offset).split('\n').length}: ${what}.`,
+    );
   };
   limitDepth(source, (offset) => fail(`nested deeper than ${MAX_DEPTH} levels`, offset));
   const errors: ParseError[] = [];
@@ -44,7 +48,8 @@ function toValue(node: Node, fail: (what: string, offset: number) => never): unk
     if (!key || !value) continue;
     const name = key.value as string;
     if (name === '__proto__') fail('the key "__proto__" is not allowed', key.offset);
-    if (Object.hasOwn(record, name)) fail(`the key ${JSON.stringify(name.slice(0, 80))} stands there twice`, key.offset);
+    if (Object.hasOwn(record, name))
+      fail(`the key ${JSON.stringify(name.slice(0, 80))} stands there twice`, key.offset);
     record[name] = toValue(value, fail);
   }
   return record;

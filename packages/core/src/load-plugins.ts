@@ -19,7 +19,11 @@ async function loadPlugin(name: string, folder: string, fallback: string | undef
   try {
     module = (await import(url)) as { default?: unknown };
   } catch (error) {
-    throw new CountersignError('PLUGIN_FAILED', `The plugin ${name} failed to load: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new CountersignError(
+      'PLUGIN_FAILED',
+      `The plugin ${name} failed to load: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
   }
   const problem = pluginProblem(module.default);
   if (problem) throw new CountersignError('PLUGIN_FAILED', `${name} is not a Countersign plugin: ${problem}.`);
@@ -37,5 +41,8 @@ function locate(name: string, folder: string, fallback: string | undefined): str
       cause ??= error;
     }
   }
-  throw new CountersignError('PLUGIN_FAILED', `The plugin ${name} is not installed (looked from ${folder}).`, { cause, remedy: `Run \`npm i ${name}\` in ${folder}.` });
+  throw new CountersignError('PLUGIN_FAILED', `The plugin ${name} is not installed (looked from ${folder}).`, {
+    cause,
+    remedy: `Run \`npm i ${name}\` in ${folder}.`,
+  });
 }

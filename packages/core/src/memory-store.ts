@@ -11,9 +11,11 @@ export function memoryStore(): SecretStore {
       signal?.throwIfAborted();
       return work();
     });
-    const settled = run.catch(() => undefined).then(() => {
-      if (locks.get(key) === settled) locks.delete(key);
-    });
+    const settled = run
+      .catch(() => undefined)
+      .then(() => {
+        if (locks.get(key) === settled) locks.delete(key);
+      });
     locks.set(key, settled);
     return run;
   }

@@ -35,10 +35,20 @@ export function nodeSender(options: SenderOptions): Sender {
       const { url } = request;
       if (options.publicOnly) {
         const problem = addressProblem(url.hostname);
-        if (problem) throw new CountersignError('UNSAFE_URL', `${url.origin} is ${problem}, where a URL named by a server must not lead.`);
+        if (problem)
+          throw new CountersignError(
+            'UNSAFE_URL',
+            `${url.origin} is ${problem}, where a URL named by a server must not lead.`,
+          );
       }
       const direct = agents.get(url.protocol); // no await on the common path
-      return transmit(request, direct ?? (await agentFor(url)), context, options.publicOnly ? publicLookup : undefined, signal);
+      return transmit(
+        request,
+        direct ?? (await agentFor(url)),
+        context,
+        options.publicOnly ? publicLookup : undefined,
+        signal,
+      );
     },
     close() {
       for (const agent of agents.values()) agent.destroy();
@@ -47,17 +57,28 @@ export function nodeSender(options: SenderOptions): Sender {
   };
 }
 
-async function createAgent(secure: boolean, proxy: URL | undefined, context: tls.SecureContextOptions): Promise<http.Agent> {
+async function createAgent(
+  secure: boolean,
+  proxy: URL | undefined,
+  context: tls.SecureContextOptions,
+): Promise<http.Agent> {
   const settings = { keepAlive: true, timeout: IDLE_SOCKET_MS, scheduling: 'lifo' as const };
   if (!proxy) return secure ? new https.Agent({ ...settings, ...context }) : new http.Agent(settings);
   if (secure) return new (await import('https-proxy-agent')).HttpsProxyAgent(proxy, { ...settings, ...context });
   return new (await import('http-proxy-agent')).HttpProxyAgent(proxy, { ...settings, ...context });
 }
 
-function transmit(request: SenderRequest, agent: http.Agent, context: tls.SecureContextOptions, lookup: LookupFunction | undefined, signal: AbortSignal | undefined): Promise<SenderResponse> {
+function transmit(
+  request: SenderRequest,
+  agent: http.Agent,
+  context: tls.SecureContextOptions,
+  lookup: LookupFunction | undefined,
+  signal: AbortSignal | undefined,
+): Promise<SenderResponse> {
   const { url, body } = request;
   const headers: Record<string, string | number> = Object.fromEntries(request.headers);
-  if (body !== undefined) headers['content-length'] = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
+  if (body !== undefined)
+    headers['content-length'] = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
   else if (request.method !== 'GET' && request.method !== 'HEAD') headers['content-length'] = 0;
   const secure = url.protocol === 'https:';
 
@@ -74,7 +95,10 @@ function transmit(request: SenderRequest, agent: http.Agent, context: tls.Secure
     });
     let message: IncomingMessage | undefined;
     const abort = (): void => {
-      const reason = typeof signal?.reason === 'object' ? (signal.reason as Error) : new CountersignError('ABORTED', 'The request was aborted.', { cause: signal?.reason });
+      const reason =
+        typeof signal?.reason === 'object'
+          ? (signal.reason as Error)
+          : new CountersignError('ABORTED', 'The request was aborted.', { cause: signal?.reason });
       message?.destroy(reason);
       outgoing.destroy(reason);
     };
@@ -82,9 +106,15 @@ function transmit(request: SenderRequest, agent: http.Agent, context: tls.Secure
     outgoing.once('close', () => signal?.removeEventListener('abort', abort));
     outgoing.once('proxyConnect', (connect: { statusCode: number }) => {
       if (connect.statusCode === 200) return;
-      outgoing.destroy(new CountersignError('UNREACHABLE', `The proxy answered ${connect.statusCode} to a connection to ${url.host}.`));
+      outgoing.destroy(
+        new CountersignError('UNREACHABLE', `The proxy answered ${connect.statusCode} to a connection to ${url.host}.`),
+      );
     });
-    outgoing.on('error', (error) => reject(signal?.aborted || error instanceof CountersignError ? error : unreachable(url, error, outgoing.reusedSocket)));
+    outgoing.on('error', (error) =>
+      reject(
+        signal?.aborted || error instanceof CountersignError ? error : unreachable(url, error, outgoing.reusedSocket),
+      ),
+    );
     outgoing.once('response', (incoming: IncomingMessage) => {
       message = incoming;
       try {
@@ -95,7 +125,12 @@ function transmit(request: SenderRequest, agent: http.Agent, context: tls.Secure
           received.delete('content-encoding');
           received.delete('content-length');
         }
-        resolve({ status: incoming.statusCode ?? 0, statusText: incoming.statusMessage ?? '', headers: received, body: decoded });
+        resolve({
+          status: incoming.statusCode ?? 0,
+          statusText: incoming.statusMessage ?? '',
+          headers: received,
+          body: decoded,
+        });
       } catch (error) {
         outgoing.destroy();
         reject(error as Error);
@@ -111,7 +146,12 @@ function unreachable(url: URL, cause: Error & { code?: string }, reused: boolean
   const certificate = /CERT|SELF_SIGNED|ISSUER|ALTNAME|UNABLE_TO_VERIFY/.test(why);
   return new CountersignError('UNREACHABLE', `${url.host} could not be reached (${why}).`, {
     cause,
-    ...(certificate ? { remedy: 'If the certificate is your organisation\'s, give its CA file as "ca" or in NODE_EXTRA_CA_CERTS. Validation can\'t be turned off.' } : {}),
+    ...(certificate
+      ? {
+          remedy:
+            'If the certificate is your organisation\'s, give its CA file as "ca" or in NODE_EXTRA_CA_CERTS. Validation can\'t be turned off.',
+        }
+      : {}),
   });
 }
 
@@ -131,7 +171,14 @@ const publicLookup: LookupFunction = (hostname, options, callback) => {
   dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, '');
     const problem = addresses.map(({ address }) => addressProblem(address)).find((found) => found !== undefined);
-    if (problem) return callback(new CountersignError('UNSAFE_URL', `${hostname} resolves to ${problem}, where a URL named by a server must not lead.`), '');
+    if (problem)
+      return callback(
+        new CountersignError(
+          'UNSAFE_URL',
+          `${hostname} resolves to ${problem}, where a URL named by a server must not lead.`,
+        ),
+        '',
+      );
     if (options.all) return (callback as unknown as (error: null, addresses: unknown) => void)(null, addresses);
     const [first] = addresses;
     callback(null, first?.address ?? '', first?.family);

@@ -30,16 +30,27 @@ export const tokens = {
   interaction: token<Interaction>('Interaction'),
 } as const;
 
-const plugin = (name: string, register: (container: DependencyContainer) => void): Plugin => ({ name, apiVersion: 1, register });
+const plugin = (name: string, register: (container: DependencyContainer) => void): Plugin => ({
+  name,
+  apiVersion: 1,
+  register,
+});
 
 /** A plugin of one auth provider. `name` is the package's. */
 export function defineAuthProvider<Options>(name: string, definition: AuthProviderDefinition<Options>): Plugin {
-  return plugin(name, (container) => container.register(tokens.authProvider, { useValue: definition as AuthProviderDefinition }));
+  return plugin(name, (container) =>
+    container.register(tokens.authProvider, { useValue: definition as AuthProviderDefinition }),
+  );
 }
 
 /** A plugin of one transport. */
-export function defineTransportProvider<Options>(name: string, definition: TransportProviderDefinition<Options>): Plugin {
-  return plugin(name, (container) => container.register(tokens.transportProvider, { useValue: definition as TransportProviderDefinition }));
+export function defineTransportProvider<Options>(
+  name: string,
+  definition: TransportProviderDefinition<Options>,
+): Plugin {
+  return plugin(name, (container) =>
+    container.register(tokens.transportProvider, { useValue: definition as TransportProviderDefinition }),
+  );
 }
 
 /** A plugin that answers variables: a vault, a build number. */

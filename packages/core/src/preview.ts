@@ -7,10 +7,19 @@ import type { SenderRequest } from './sender.js';
 import type { Server } from './server.js';
 
 /** What a client sends first, where the caller doesn't say: a request that every MCP server answers. */
-const INITIALIZE = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'countersign', version: '0' } } });
+const INITIALIZE = JSON.stringify({
+  jsonrpc: '2.0',
+  id: 1,
+  method: 'initialize',
+  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'countersign', version: '0' } },
+});
 
 /** Runs a request through the server's exchange with a sender that records it, and answers what would have gone out. */
-export async function recordRequest(server: Server, request: Partial<ExchangeRequest> | undefined, redactor: Redactor): Promise<RequestPreview> {
+export async function recordRequest(
+  server: Server,
+  request: Partial<ExchangeRequest> | undefined,
+  redactor: Redactor,
+): Promise<RequestPreview> {
   let recorded: SenderRequest | undefined;
   const exchange = server.exchangeWith({
     async send(sent) {
@@ -21,15 +30,27 @@ export async function recordRequest(server: Server, request: Partial<ExchangeReq
   });
   const method = request?.method ?? 'POST';
   const body = request?.body ?? (method === 'POST' ? INITIALIZE : undefined);
-  const headers = request?.headers ?? [['accept', 'application/json, text/event-stream'], ...(body === undefined ? [] : [['content-type', 'application/json'] as const])];
-  const response = await exchange({ method, url: request?.url ?? server.url ?? new URL('http://localhost'), headers: headers as Iterable<readonly [string, string]>, body });
+  const headers = request?.headers ?? [
+    ['accept', 'application/json, text/event-stream'],
+    ...(body === undefined ? [] : [['content-type', 'application/json'] as const]),
+  ];
+  const response = await exchange({
+    method,
+    url: request?.url ?? server.url ?? new URL('http://localhost'),
+    headers: headers as Iterable<readonly [string, string]>,
+    body,
+  });
   response.body.destroy();
   const sent = recorded as SenderRequest; // the exchange has answered, so it has sent
   const claims = sent.headers instanceof ClaimedHeaders ? sent.headers.claims : undefined;
   return {
     method: sent.method,
     url: sent.url,
-    headers: [...sent.headers].map(([name, value]) => ({ name, value, sensitive: holdsSecret(name, claims?.get(name)) || redactor.redact(value) !== value })),
+    headers: [...sent.headers].map(([name, value]) => ({
+      name,
+      value,
+      sensitive: holdsSecret(name, claims?.get(name)) || redactor.redact(value) !== value,
+    })),
     body: typeof sent.body === 'string' ? sent.body : sent.body && Buffer.from(sent.body).toString('utf8'),
   };
 }

@@ -8,7 +8,8 @@ export function proxyFor(url: URL, env: Environment): URL | undefined {
   if (isLoopback(host) || host.startsWith('169.254.') || host.startsWith('fe80:')) return undefined;
   const scheme = url.protocol.slice(0, -1);
   const value = read(env, `${scheme}_proxy`) ?? read(env, 'all_proxy');
-  if (!value || exempt(host, url.port || (scheme === 'https' ? '443' : '80'), read(env, 'no_proxy') ?? '')) return undefined;
+  if (!value || exempt(host, url.port || (scheme === 'https' ? '443' : '80'), read(env, 'no_proxy') ?? ''))
+    return undefined;
   return new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`);
 }
 
@@ -26,7 +27,9 @@ function exempt(host: string, port: string, list: string): boolean {
       if (entry === '*') return true;
       const withPort = /^(.+):(\d+)$/.exec(entry);
       if (withPort && !withPort[1]?.includes(':') && withPort[2] !== port) return false;
-      const name = (withPort && !withPort[1]?.includes(':') ? (withPort[1] ?? entry) : entry).replace(/^\*?\./, '').replace(/^\[|\]$/g, '');
+      const name = (withPort && !withPort[1]?.includes(':') ? (withPort[1] ?? entry) : entry)
+        .replace(/^\*?\./, '')
+        .replace(/^\[|\]$/g, '');
       return host === name || host.endsWith(`.${name}`);
     });
 }

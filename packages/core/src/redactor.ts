@@ -1,4 +1,5 @@
-const SENSITIVE_NAME = /(?:^|[-_])(?:authorization|cookie|dpop)$|(?:key|token|secret|password|signature|assertion|credential)$/i;
+const SENSITIVE_NAME =
+  /(?:^|[-_])(?:authorization|cookie|dpop)$|(?:key|token|secret|password|signature|assertion|credential)$/i;
 
 /** True for a header (or option) whose value is a credential by its name (R15). */
 export function isSensitiveName(name: string): boolean {
@@ -41,7 +42,10 @@ export function createRedactor(): Redactor {
       patterns ??= [...secrets].flatMap(forms).sort((a, b) => b.length - a.length);
       let result = text;
       for (const pattern of patterns) if (result.includes(pattern)) result = result.replaceAll(pattern, MASK);
-      return result.replace(/\b(authorization|cookie)(["']?\s*[:=]\s*["']?)(?:[A-Za-z][\w-]* )?(?!\$\{)[^\s"'[,]{4,}/gi, `$1$2${MASK}`);
+      return result.replace(
+        /\b(authorization|cookie)(["']?\s*[:=]\s*["']?)(?:[A-Za-z][\w-]* )?(?!\$\{)[^\s"'[,]{4,}/gi,
+        `$1$2${MASK}`,
+      );
     },
   };
 }
@@ -49,11 +53,24 @@ export function createRedactor(): Redactor {
 function forms(secret: string): string[] {
   const base64 = [0, 1, 2].map((shift) => {
     // The middle of the encoding at each alignment, so that the secret is found inside a longer encoded text.
-    const encoded = Buffer.concat([Buffer.alloc(shift), Buffer.from(secret)]).toString('base64').replace(/=+$/, '');
-    return encoded.slice(shift === 0 ? 0 : shift + 1, encoded.length - ((Buffer.byteLength(secret) + shift) % 3 === 0 ? 0 : 1));
+    const encoded = Buffer.concat([Buffer.alloc(shift), Buffer.from(secret)])
+      .toString('base64')
+      .replace(/=+$/, '');
+    return encoded.slice(
+      shift === 0 ? 0 : shift + 1,
+      encoded.length - ((Buffer.byteLength(secret) + shift) % 3 === 0 ? 0 : 1),
+    );
   });
-  const all = [secret, encodeURIComponent(secret), new URLSearchParams({ s: secret }).toString().slice(2), JSON.stringify(secret).slice(1, -1), ...base64];
-  return [...new Set([...all, ...base64.map((text) => text.replaceAll('+', '-').replaceAll('/', '_'))])].filter((form) => form.length >= MINIMUM);
+  const all = [
+    secret,
+    encodeURIComponent(secret),
+    new URLSearchParams({ s: secret }).toString().slice(2),
+    JSON.stringify(secret).slice(1, -1),
+    ...base64,
+  ];
+  return [...new Set([...all, ...base64.map((text) => text.replaceAll('+', '-').replaceAll('/', '_'))])].filter(
+    (form) => form.length >= MINIMUM,
+  );
 }
 
 /** Hides secrets in an error and its causes (8 deep), messages and stacks, in place. */

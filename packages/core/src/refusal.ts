@@ -5,22 +5,43 @@ import { CountersignError } from './errors.js';
 import type { ExchangeResponse } from './exchange.js';
 
 /** A 401 or 403 that stayed, as an error: what the server said, whose credential it was, what to do. Reads at most 4 KB of the body. */
-export async function refusal(response: ExchangeResponse, server: string, methods: readonly string[], status: CredentialStatus | undefined): Promise<CountersignError> {
+export async function refusal(
+  response: ExchangeResponse,
+  server: string,
+  methods: readonly string[],
+  status: CredentialStatus | undefined,
+): Promise<CountersignError> {
   const field = response.headers.get('www-authenticate');
   const challenges = parseChallenges(field);
   const { start, body } = await peekBody(response.body, 4096, 2_000);
   body.destroy();
-  const said = challenges.map(({ parameters }) => parameters['error_description'] ?? parameters['error']).find(Boolean) ?? sentence(start.toString('utf8'));
+  const said =
+    challenges.map(({ parameters }) => parameters['error_description'] ?? parameters['error']).find(Boolean) ??
+    sentence(start.toString('utf8'));
   const says = said ? ` It says: ${JSON.stringify(said.slice(0, 200))}.` : '';
-  const whose = methods.length > 0 ? `the credential of ${methods.join(' and ')}${status?.source ? ` (${status.source})` : ''}` : 'a request without a credential';
+  const whose =
+    methods.length > 0
+      ? `the credential of ${methods.join(' and ')}${status?.source ? ` (${status.source})` : ''}`
+      : 'a request without a credential';
   if (response.status === 403) {
-    return new CountersignError('FORBIDDEN', `403 Forbidden: server ${server} refuses ${whose}.${says}`, { server, status: 403 });
+    return new CountersignError('FORBIDDEN', `403 Forbidden: server ${server} refuses ${whose}.${says}`, {
+      server,
+      status: 403,
+    });
   }
-  const oauth = challenges.some(({ scheme, parameters }) => scheme === 'bearer' && parameters['resource_metadata'] !== undefined);
+  const oauth = challenges.some(
+    ({ scheme, parameters }) => scheme === 'bearer' && parameters['resource_metadata'] !== undefined,
+  );
   return new CountersignError('UNAUTHORIZED', `401 Unauthorized: server ${server} refuses ${whose}.${says}`, {
     server,
     status: 401,
-    ...(methods.length > 0 ? {} : { remedy: oauth ? 'The server offers OAuth: add "auth": { "method": "oauth" } to it.' : 'Add "headers" or "auth" to the server.' }),
+    ...(methods.length > 0
+      ? {}
+      : {
+          remedy: oauth
+            ? 'The server offers OAuth: add "auth": { "method": "oauth" } to it.'
+            : 'Add "headers" or "auth" to the server.',
+        }),
   });
 }
 
@@ -29,7 +50,12 @@ export function sentence(text: string): string | undefined {
   try {
     const value = JSON.parse(text) as Record<string, unknown>;
     const error = value['error'] as Record<string, unknown> | string | undefined;
-    const found = [value['error_description'], typeof error === 'object' ? error?.['message'] : error, value['message'], value['Message']].find((item) => typeof item === 'string' && item);
+    const found = [
+      value['error_description'],
+      typeof error === 'object' ? error?.['message'] : error,
+      value['message'],
+      value['Message'],
+    ].find((item) => typeof item === 'string' && item);
     return found as string | undefined;
   } catch {
     const plain = text.trim();

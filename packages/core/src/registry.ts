@@ -26,16 +26,19 @@ export function createRegistry(container: DependencyContainer): Registry {
     ['transport', transportProviders.map(({ type }) => type)],
   ] as const) {
     const twice = types.find((type, index) => types.indexOf(type) !== index);
-    if (twice !== undefined) throw new CountersignError('DUPLICATE_AUTH_METHOD', `Two plugins register the ${what} "${twice}".`);
+    if (twice !== undefined)
+      throw new CountersignError('DUPLICATE_AUTH_METHOD', `Two plugins register the ${what} "${twice}".`);
   }
   return {
     authProviders,
     transportProviders,
     variableSources: list(container, tokens.variableSource),
     authProvider: (method) =>
-      authProviders.find(({ type }) => type === method) ?? unknown('UNKNOWN_AUTH_METHOD', 'auth method', method, authProviders, OWN_METHODS, 'auth'),
+      authProviders.find(({ type }) => type === method) ??
+      unknown('UNKNOWN_AUTH_METHOD', 'auth method', method, authProviders, OWN_METHODS, 'auth'),
     transportProvider: (type) =>
-      transportProviders.find((definition) => definition.type === type) ?? unknown('UNKNOWN_TRANSPORT', 'transport', type, transportProviders, OWN_TRANSPORTS, 'transport'),
+      transportProviders.find((definition) => definition.type === type) ??
+      unknown('UNKNOWN_TRANSPORT', 'transport', type, transportProviders, OWN_TRANSPORTS, 'transport'),
   };
 }
 
@@ -46,12 +49,25 @@ function list<T>(container: DependencyContainer, token: InjectionToken<T>): T[] 
   return container.isRegistered(token, true) ? container.resolveAll(token) : [];
 }
 
-function unknown(code: 'UNKNOWN_AUTH_METHOD' | 'UNKNOWN_TRANSPORT', what: string, name: string, installed: readonly { type: string }[], own: readonly string[], kind: string): never {
+function unknown(
+  code: 'UNKNOWN_AUTH_METHOD' | 'UNKNOWN_TRANSPORT',
+  what: string,
+  name: string,
+  installed: readonly { type: string }[],
+  own: readonly string[],
+  kind: string,
+): never {
   const types = installed.map(({ type }) => type);
   const near = nearest(name, [...types, ...own]);
   const hint = near && near !== name ? ` Did you mean "${near}"?` : '';
-  const pkg = own.includes(name) ? `@countersign/${kind}-${name}` : `countersign-${kind}-${/^[\w-]{1,60}$/.test(name) ? name : 'NAME'}`;
-  throw new CountersignError(code, `No installed plugin has the ${what} ${JSON.stringify(name.slice(0, 60))} (installed: ${types.join(', ') || 'none'}).${hint}`, {
-    remedy: `npm i ${pkg}, and pass it in \`plugins\`, or list it under "countersign": { "plugins": ["${pkg}"] }.`,
-  });
+  const pkg = own.includes(name)
+    ? `@countersign/${kind}-${name}`
+    : `countersign-${kind}-${/^[\w-]{1,60}$/.test(name) ? name : 'NAME'}`;
+  throw new CountersignError(
+    code,
+    `No installed plugin has the ${what} ${JSON.stringify(name.slice(0, 60))} (installed: ${types.join(', ') || 'none'}).${hint}`,
+    {
+      remedy: `npm i ${pkg}, and pass it in \`plugins\`, or list it under "countersign": { "plugins": ["${pkg}"] }.`,
+    },
+  );
 }

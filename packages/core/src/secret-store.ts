@@ -7,7 +7,11 @@ export interface TokenStore {
    * Replaces the value by what `change` answers (`undefined` deletes it), and resolves to it.
    * Holds the key's lock, across processes, while `change` runs: a refresh token is spent once. Throws LOCK_LOST rather than write late.
    */
-  update(key: string, change: (current: string | undefined) => Promise<string | undefined>, signal?: AbortSignal): Promise<string | undefined>;
+  update(
+    key: string,
+    change: (current: string | undefined) => Promise<string | undefined>,
+    signal?: AbortSignal,
+  ): Promise<string | undefined>;
   delete(key: string): Promise<void>;
 }
 

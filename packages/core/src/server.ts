@@ -18,7 +18,12 @@ import type { Registry } from './registry.js';
 import { explain, fieldsOf } from './schema.js';
 import { scopeStore, type SecretStore } from './secret-store.js';
 import type { Sender, SenderFactory } from './sender.js';
-import type { Transport, TransportProvider, TransportProviderDefinition, TransportServices } from './transport-provider.js';
+import type {
+  Transport,
+  TransportProvider,
+  TransportProviderDefinition,
+  TransportServices,
+} from './transport-provider.js';
 
 /** What an instance lends each of its servers. */
 export interface ServerContext {
@@ -92,11 +97,21 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
       log,
     }),
   });
-  const environment = Object.entries(entry.env ?? {}).map(([key, value]) => [key, chain.bind(value, `Environment variable ${key} of server ${name}`)] as const);
+  const environment = Object.entries(entry.env ?? {}).map(
+    ([key, value]) => [key, chain.bind(value, `Environment variable ${key} of server ${name}`)] as const,
+  );
 
   /** What is only previewed counts for nothing. */
   const exchangeWith = (through: Sender, counted = { ...usage }): Exchange => {
-    if (!url) return () => Promise.reject(new CountersignError('USAGE', `Server ${name} is ${configured.transport}: it has no URL to send a request to.`, { server: name }));
+    if (!url)
+      return () =>
+        Promise.reject(
+          new CountersignError(
+            'USAGE',
+            `Server ${name} is ${configured.transport}: it has no URL to send a request to.`,
+            { server: name },
+          ),
+        );
     return createExchange({
       server: { name, url },
       chain: chain.members,
@@ -117,11 +132,20 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
   const exchange = exchangeWith(sender, usage);
 
   async function status(detail: boolean): Promise<CredentialStatus> {
-    const told = await Promise.all(chain.members.filter(({ provider }) => provider.status).map(async ({ provider, stage }) => ({ stage, status: await provider.status?.(detail) })));
+    const told = await Promise.all(
+      chain.members
+        .filter(({ provider }) => provider.status)
+        .map(async ({ provider, stage }) => ({ stage, status: await provider.status?.(detail) })),
+    );
     const credentials = told.filter(({ stage }) => stage === 'credential' || stage === 'signature');
     const candidates = (credentials.length > 0 ? credentials : told).flatMap(({ status: one }) => (one ? [one] : []));
-    const worst = ['failed', 'login_required', 'ready', 'unused'].flatMap((state) => candidates.filter((one) => one.state === state))[0];
-    return { ...(worst ?? { state: 'ready', source: chain.members.length > 0 ? 'configuration' : 'none' }), usage: { ...usage } };
+    const worst = ['failed', 'login_required', 'ready', 'unused'].flatMap((state) =>
+      candidates.filter((one) => one.state === state),
+    )[0];
+    return {
+      ...(worst ?? { state: 'ready', source: chain.members.length > 0 ? 'configuration' : 'none' }),
+      usage: { ...usage },
+    };
   }
 
   return {
@@ -137,7 +161,11 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
       const make = (definition: TransportProviderDefinition): TransportProvider => {
         const known = fieldsOf(definition.options);
         const fields = Object.fromEntries(Object.entries(configured.raw).filter(([field]) => known.includes(field)));
-        const options = explain(definition.options, expand(fields, 'transport', scope), (problem) => new CountersignError('CONFIG_INVALID', `Server ${name} ${problem}.`, { server: name }));
+        const options = explain(
+          definition.options,
+          expand(fields, 'transport', scope),
+          (problem) => new CountersignError('CONFIG_INVALID', `Server ${name} ${problem}.`, { server: name }),
+        );
         return definition.create(options, services);
       };
       const accepted: Exchange = async (request, requestSignal) => {
@@ -151,7 +179,10 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
         exchange: accepted,
         env: async () => renderEnvironment(environment),
         path,
-        timeouts: { request: timeout, idle: entry.sse_read_timeout === undefined ? undefined : entry.sse_read_timeout * 1000 },
+        timeouts: {
+          request: timeout,
+          idle: entry.sse_read_timeout === undefined ? undefined : entry.sse_read_timeout * 1000,
+        },
         explicit: configured.explicit,
         transport: (type) => {
           const definition = registry.transportProviders.find((installed) => installed.type === type);
@@ -177,12 +208,20 @@ export function methodsOf(chain: Chain): string[] {
 
 function serverUrl(text: string, server: string): URL {
   const fail = (what: string, remedy?: string): never => {
-    throw new CountersignError('CONFIG_INVALID', `Server ${server} has a wrong "url": ${what}.`, { server, ...(remedy ? { remedy } : {}) });
+    throw new CountersignError('CONFIG_INVALID', `Server ${server} has a wrong "url": ${what}.`, {
+      server,
+      ...(remedy ? { remedy } : {}),
+    });
   };
   if (!URL.canParse(text)) return fail('it is not a URL', 'Write the whole of it: "https://host/mcp".');
   const url = new URL(text);
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') return fail(`it is ${url.protocol}, and must be http or https`);
-  if (url.username || url.password) return fail('it holds a user name or password', 'Move them to "headers": { "Authorization": "Basic ${BASIC_CREDENTIAL}" }.');
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    return fail(`it is ${url.protocol}, and must be http or https`);
+  if (url.username || url.password)
+    return fail(
+      'it holds a user name or password',
+      'Move them to "headers": { "Authorization": "Basic ${BASIC_CREDENTIAL}" }.',
+    );
   url.hash = '';
   return url;
 }
@@ -194,15 +233,28 @@ function readTls({ name, entry }: ServerConfiguration, path: (field: string, fil
     try {
       return readFileSync(path(field, file), 'utf8');
     } catch (error) {
-      throw new CountersignError('CONFIG_INVALID', `Server ${name} has a wrong "${field}": ${file} can't be read (${(error as { code?: string }).code ?? 'unreadable'}).`, { server: name, cause: error });
+      throw new CountersignError(
+        'CONFIG_INVALID',
+        `Server ${name} has a wrong "${field}": ${file} can't be read (${(error as { code?: string }).code ?? 'unreadable'}).`,
+        { server: name, cause: error },
+      );
     }
   };
   const [ca, cert, key] = [read('ca'), read('clientCert'), read('clientKey')];
-  if ((cert === undefined) !== (key === undefined)) throw new CountersignError('CONFIG_INVALID', `Server ${name} has only one of "clientCert" and "clientKey".`, { server: name });
-  return { ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
+  if ((cert === undefined) !== (key === undefined))
+    throw new CountersignError('CONFIG_INVALID', `Server ${name} has only one of "clientCert" and "clientKey".`, {
+      server: name,
+    });
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
 }
 
-async function renderEnvironment(templates: readonly (readonly [string, ReturnType<Chain['bind']>])[]): Promise<Record<string, string>> {
+async function renderEnvironment(
+  templates: readonly (readonly [string, ReturnType<Chain['bind']>])[],
+): Promise<Record<string, string>> {
   const rendered: Record<string, string> = {};
   for (const [key, bound] of templates) {
     const value = await bound.render(`Environment variable ${key}`, undefined);

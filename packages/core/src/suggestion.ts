@@ -4,7 +4,10 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   let least = Math.max(1, Math.floor(word.length / 3)) + 1;
   if (word.length > 64) return undefined;
   for (const candidate of known) {
-    const distance = editDistance(word.toLowerCase().replaceAll('_', '-'), candidate.toLowerCase().replaceAll('_', '-'));
+    const distance = editDistance(
+      word.toLowerCase().replaceAll('_', '-'),
+      candidate.toLowerCase().replaceAll('_', '-'),
+    );
     if (distance < least) [best, least] = [candidate, distance];
   }
   return best;
@@ -15,7 +18,11 @@ function editDistance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1));
+      next[j] = Math.min(
+        (row[j] ?? 0) + 1,
+        (next[j - 1] ?? 0) + 1,
+        (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
+      );
     }
     row = next;
   }

@@ -29,7 +29,9 @@ export class Template {
   /** The text is `${NAME}` and nothing else, without a default: a header of it may be left out. */
   get bare(): Reference | undefined {
     const [only, ...rest] = this.parts;
-    return typeof only === 'object' && only.kind === 'variable' && only.fallback === undefined && rest.length === 0 ? only : undefined;
+    return typeof only === 'object' && only.kind === 'variable' && only.fallback === undefined && rest.length === 0
+      ? only
+      : undefined;
   }
 
   /** Renders the text, or answers the first reference without a value. */
@@ -56,7 +58,11 @@ export interface BoundTemplate {
    * Renders for a request, or for a child's environment without one. `undefined`: the text is `${NAME}` alone and its provider has no value.
    * Throws UNRESOLVED_VARIABLE, which names `subject` ("Header X-Key") and the variable.
    */
-  render(subject: string, request: import('./auth-provider.js').OutgoingRequest | undefined, signal?: AbortSignal): Promise<string | undefined>;
+  render(
+    subject: string,
+    request: import('./auth-provider.js').OutgoingRequest | undefined,
+    signal?: AbortSignal,
+  ): Promise<string | undefined>;
 }
 
 const NAME = /^[A-Za-z_][\w.-]*$/;

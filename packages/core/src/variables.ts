@@ -46,17 +46,28 @@ export function bindTemplate(text: string, subject: string, scope: VariableScope
 function unresolved(subject: string, { kind, name }: Reference, { server, env }: VariableScope): CountersignError {
   const prefix = subject.startsWith('Header ') ? `Authentication headers missing: header ${subject.slice(7)}` : subject;
   const state = env[name] === '' ? 'empty' : 'not set';
-  const what = kind === 'request' ? `the request's ${name}, and there is no request here` : `${name}, which is ${state}`;
+  const what =
+    kind === 'request' ? `the request's ${name}, and there is no request here` : `${name}, which is ${state}`;
   return new CountersignError('UNRESOLVED_VARIABLE', `${prefix} of server ${server} needs ${what}.`, { server });
 }
 
 /** The order of ARCHITECTURE.md: the server's providers, the environment and .env, an installed provider, other sources, core. */
-async function answer(reference: Reference, subject: string, scope: VariableScope, request: OutgoingRequest | undefined, signal: AbortSignal | undefined): Promise<Answer> {
+async function answer(
+  reference: Reference,
+  subject: string,
+  scope: VariableScope,
+  request: OutgoingRequest | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
   const { kind, name } = reference;
   if (kind === 'request') return { value: requestField(name, request), by: 'nobody' };
   const ask = async ({ provider, signature }: ComputedBy): Promise<Answer> => {
     if (signature && !request) {
-      throw new CountersignError('INVALID_TEMPLATE', `${subject} of server ${scope.server} holds \${${name}}, a signature, and there is no request to sign.`, { server: scope.server });
+      throw new CountersignError(
+        'INVALID_TEMPLATE',
+        `${subject} of server ${scope.server} holds \${${name}}, a signature, and there is no request to sign.`,
+        { server: scope.server },
+      );
     }
     return { value: checked(await provider.variable?.(name, request, signal), name, scope), by: 'provider' }; // a provider conceals what is secret itself
   };
@@ -82,7 +93,12 @@ async function answer(reference: Reference, subject: string, scope: VariableScop
 
 function checked(value: unknown, name: string, scope: VariableScope): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'string') throw new CountersignError('UNRESOLVED_VARIABLE', `\${${name}} of server ${scope.server} was computed as ${value === null ? 'null' : `a ${typeof value}`}, not as text.`, { server: scope.server, remedy: 'Report it to the author of the plugin that computes it.' });
+  if (typeof value !== 'string')
+    throw new CountersignError(
+      'UNRESOLVED_VARIABLE',
+      `\${${name}} of server ${scope.server} was computed as ${value === null ? 'null' : `a ${typeof value}`}, not as text.`,
+      { server: scope.server, remedy: 'Report it to the author of the plugin that computes it.' },
+    );
   return value;
 }
 

@@ -16,7 +16,9 @@ describe('a configuration', () => {
     ["VS Code's servers", { servers: { s: { type: 'http', url: 'https://h/mcp' } }, inputs: [] }],
     ['a bare map with a server called servers', { servers: { url: 'https://h/mcp' } }],
   ])('is accepted as %s', (_, value) => {
-    expect([...toConfiguration(value).servers.values()]).toEqual([expect.objectContaining({ transport: 'streamable-http' })]);
+    expect([...toConfiguration(value).servers.values()]).toEqual([
+      expect.objectContaining({ transport: 'streamable-http' }),
+    ]);
   });
 
   test.each([
@@ -31,14 +33,22 @@ describe('a configuration', () => {
   });
 
   test('has headers first, then auth, and none is a method', () => {
-    expect(only({ s: { url: 'https://h', headers: { A: 'b' }, auth: [{ type: 'aws_sigv4', region: 'r' }, { method: 'none' }] } })?.auth).toEqual([
+    expect(
+      only({
+        s: { url: 'https://h', headers: { A: 'b' }, auth: [{ type: 'aws_sigv4', region: 'r' }, { method: 'none' }] },
+      })?.auth,
+    ).toEqual([
       { method: 'headers', options: { headers: { A: 'b' } } },
       { method: 'aws-sigv4', options: { region: 'r' } },
     ]);
   });
 
   test('lays defaults under every server', () => {
-    const { servers } = toConfiguration({ countersign: { defaults: { timeout: 5 } }, a: { url: 'https://h' }, b: { url: 'https://h', timeout: 9 } });
+    const { servers } = toConfiguration({
+      countersign: { defaults: { timeout: 5 } },
+      a: { url: 'https://h' },
+      b: { url: 'https://h', timeout: 9 },
+    });
     expect([servers.get('a')?.entry.timeout, servers.get('b')?.entry.timeout]).toEqual([5, 9]);
   });
 
@@ -53,26 +63,40 @@ describe('a configuration', () => {
     [{ mcpServers: { 'a\0b': { url: 'https://h' } } }, /name/],
   ])('%j is that server’s fault alone', (value, message) => {
     const broken = toConfiguration({ mcpServers: { ...value.mcpServers, good: { url: 'https://h' } } }).servers;
-    expect([...broken.values()][0]?.fault).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) });
+    expect([...broken.values()][0]?.fault).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(message),
+    });
     expect(broken.get('good')?.fault).toBeUndefined();
   });
 
-  test.each([[[]], ['x'], [null], [{}], [{ mcpServers: [] }], [{ countersign: { plugin: [] }, s: { url: 'https://h' } }]])('%j is refused whole', (value) => {
+  test.each([
+    [[]],
+    ['x'],
+    [null],
+    [{}],
+    [{ mcpServers: [] }],
+    [{ countersign: { plugin: [] }, s: { url: 'https://h' } }],
+  ])('%j is refused whole', (value) => {
     expect(() => toConfiguration(value)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
   });
 
   test('suggests the nearest known setting', () => {
-    expect(() => toConfiguration({ countersign: { plugin: [] }, s: { url: 'https://h' } })).toThrow(/did you mean "plugins"/);
+    expect(() => toConfiguration({ countersign: { plugin: [] }, s: { url: 'https://h' } })).toThrow(
+      /did you mean "plugins"/,
+    );
   });
 
   test('never shows a value in an error', () => {
-    const { fault } = only({ mcpServers: { s: { url: 'https://h', headers: { Authorization: ['Bearer top-secret'] } } } }) ?? {};
+    const { fault } =
+      only({ mcpServers: { s: { url: 'https://h', headers: { Authorization: ['Bearer top-secret'] } } } }) ?? {};
     expect(JSON.stringify([fault, fault?.message])).not.toContain('top-secret');
   });
 
   test('a file that is not there, or is a folder, is CONFIG_NOT_FOUND', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'countersign-'));
-    for (const file of [join(folder, 'none.json'), folder]) await expect(readConfiguration(file)).rejects.toMatchObject({ code: 'CONFIG_NOT_FOUND' });
+    for (const file of [join(folder, 'none.json'), folder])
+      await expect(readConfiguration(file)).rejects.toMatchObject({ code: 'CONFIG_NOT_FOUND' });
     await writeFile(join(folder, 'c.json'), '\ufeff// mine\n{ "s": { "url": "https://h/mcp", }, }');
     await expect(readConfiguration(join(folder, 'c.json'))).resolves.toMatchObject({ folder });
   });
@@ -89,7 +113,9 @@ describe('JSON with comments', () => {
     [`${'{"a":'.repeat(100_000)}1`, /deeper/],
     [`"${'x'.repeat(5 * 1024 * 1024)}"`, /larger/],
   ])('refuses %.30s with the place', (text, message) => {
-    expect(() => parseJsonText(text, 'c.json')).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) }));
+    expect(() => parseJsonText(text, 'c.json')).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) }),
+    );
   });
 
   test('reads every JSON value as JSON.parse does', () => {
@@ -104,13 +130,19 @@ describe('JSON with comments', () => {
 
   test('never throws anything untyped', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom('{', '}', '[', ']', '"', ',', ':', '/', '*', '\\', '1', 'a', '\n'), maxLength: 80 }), (text) => {
-        try {
-          toConfiguration(parseJsonText(text, 'c'));
-        } catch (error) {
-          expect(isCountersignError(error)).toBe(true);
-        }
-      }),
+      fc.property(
+        fc.string({
+          unit: fc.constantFrom('{', '}', '[', ']', '"', ',', ':', '/', '*', '\\', '1', 'a', '\n'),
+          maxLength: 80,
+        }),
+        (text) => {
+          try {
+            toConfiguration(parseJsonText(text, 'c'));
+          } catch (error) {
+            expect(isCountersignError(error)).toBe(true);
+          }
+        },
+      ),
       { numRuns: 2000 },
     );
   });

@@ -4,7 +4,10 @@ import { HeaderFields, isCountersignError } from '@countersign/core';
 
 describe('header fields', () => {
   test('agree with the Fetch standard on every name and value that it takes', () => {
-    const text = fc.string({ unit: fc.constantFrom('a', 'B', '-', ' ', '\t', '\n', '\r', '\0', 'é', '€', '\x7f', ':', '"', '1'), maxLength: 12 });
+    const text = fc.string({
+      unit: fc.constantFrom('a', 'B', '-', ' ', '\t', '\n', '\r', '\0', 'é', '€', '\x7f', ':', '"', '1'),
+      maxLength: 12,
+    });
     fc.assert(
       fc.property(text, text, (name, value) => {
         let expected: [string, string][] | undefined;
@@ -28,11 +31,16 @@ describe('header fields', () => {
   });
 
   test('an error names the field and not the value', () => {
-    expect(() => new HeaderFields([['X-Key', 'top-secret\nvalue']])).toThrow(expect.objectContaining({ code: 'INVALID_HEADER', message: expect.stringMatching(/^(?!.*top-secret).*X-Key/) }));
+    expect(() => new HeaderFields([['X-Key', 'top-secret\nvalue']])).toThrow(
+      expect.objectContaining({ code: 'INVALID_HEADER', message: expect.stringMatching(/^(?!.*top-secret).*X-Key/) }),
+    );
   });
 
   test('join repeated fields, and a copy is its own', () => {
-    const fields = new HeaderFields([['Accept', 'a'], ['accept', 'b']]);
+    const fields = new HeaderFields([
+      ['Accept', 'a'],
+      ['accept', 'b'],
+    ]);
     const copy = new HeaderFields(fields);
     copy.delete('ACCEPT');
     expect([fields.get('ACCEPT'), copy.has('accept')]).toEqual(['a, b', false]);

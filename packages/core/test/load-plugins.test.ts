@@ -15,7 +15,8 @@ async function folder(files: Record<string, string>) {
   return root;
 }
 
-const configuration = (plugin: string) => JSON.stringify({ countersign: { plugins: [plugin] }, s: { url: 'https://h/mcp' } });
+const configuration = (plugin: string) =>
+  JSON.stringify({ countersign: { plugins: [plugin] }, s: { url: 'https://h/mcp' } });
 
 test.each(['countersign-acme', './plugin.mjs'])('%s is found from the configuration’s folder', async (name) => {
   const root = await folder({
@@ -35,11 +36,17 @@ test.each([
   ['./future.mjs', 'export default { name: "f", apiVersion: 9, register() {} }', /apiVersion is 9/],
 ])('%s is PLUGIN_FAILED, which names it', async (name, text, message) => {
   const root = await folder({ 'c.json': configuration(name), [name]: text });
-  await expect(open({ configFile: join(root, 'c.json') })).rejects.toMatchObject({ code: 'PLUGIN_FAILED', message: expect.stringMatching(message) });
+  await expect(open({ configFile: join(root, 'c.json') })).rejects.toMatchObject({
+    code: 'PLUGIN_FAILED',
+    message: expect.stringMatching(message),
+  });
 });
 
 test('a .env beside the configuration is read, and process.env wins and stays as it was', async () => {
-  const root = await folder({ 'c.json': JSON.stringify({ s: { url: '${URL_A}/${PART}' } }), '.env': 'URL_A=https://from-file\nPART=file' });
+  const root = await folder({
+    'c.json': JSON.stringify({ s: { url: '${URL_A}/${PART}' } }),
+    '.env': 'URL_A=https://from-file\nPART=file',
+  });
   const before = { ...process.env };
   const app = await open({ configFile: join(root, 'c.json'), env: { PART: 'environment' } });
   expect((await app.preview('s')).url.href).toBe('https://from-file/environment');
@@ -48,5 +55,7 @@ test('a .env beside the configuration is read, and process.env wins and stays as
 
 test('a named .env that is not there is an error', async () => {
   const root = await folder({ 'c.json': '{"s":{"url":"https://h"}}' });
-  await expect(open({ configFile: join(root, 'c.json'), envFile: join(root, 'none.env') })).rejects.toMatchObject({ code: 'CONFIG_NOT_FOUND' });
+  await expect(open({ configFile: join(root, 'c.json'), envFile: join(root, 'none.env') })).rejects.toMatchObject({
+    code: 'CONFIG_NOT_FOUND',
+  });
 });

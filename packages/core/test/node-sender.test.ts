@@ -3,7 +3,15 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { beforeAll, afterAll, describe, expect, test } from '@jest/globals';
 import { nodeSender, type SenderOptions } from '@countersign/core';
-import { clientCertificate, createAuthority, json as answer, startCatcher, startConnectProxy, startGuard, type Authority } from '@countersign/test-servers';
+import {
+  clientCertificate,
+  createAuthority,
+  json as answer,
+  startCatcher,
+  startConnectProxy,
+  startGuard,
+  type Authority,
+} from '@countersign/test-servers';
 import { guardedFetch } from '../src/guarded-fetch.js';
 import { onClose } from './support.js';
 
@@ -32,12 +40,16 @@ async function guard(options: Parameters<typeof startGuard>[0] = {}) {
 describe('TLS', () => {
   test('trusts the given authority, and only with it', async () => {
     const { origin } = await guard({ tls: { authority } });
-    await expect(send(origin)).rejects.toMatchObject({ code: 'UNREACHABLE', remedy: expect.stringContaining('NODE_EXTRA_CA_CERTS') });
+    await expect(send(origin)).rejects.toMatchObject({
+      code: 'UNREACHABLE',
+      remedy: expect.stringContaining('NODE_EXTRA_CA_CERTS'),
+    });
     expect(await send(origin, { tls: { ca: authority.ca } })).toBe(200);
   });
 
   test.each(['expired', 'selfSigned', 'wrongHost'] as const)('refuses a certificate that is %s', async (fault) => {
-    const certificate = fault === 'wrongHost' ? await authority.certificate('elsewhere.example') : await authority[fault]('127.0.0.1');
+    const certificate =
+      fault === 'wrongHost' ? await authority.certificate('elsewhere.example') : await authority[fault]('127.0.0.1');
     const { origin, requests } = await guard({ tls: { authority, certificate } });
     await expect(send(origin, { tls: { ca: authority.ca } })).rejects.toMatchObject({ code: 'UNREACHABLE' });
     expect(requests).toEqual([]);
@@ -45,7 +57,10 @@ describe('TLS', () => {
 
   test('shows the client certificate', async () => {
     const { cert, key } = await authority.client('countersign-client');
-    const { origin } = await guard({ tls: { authority, clientCertificates: 'required' }, verify: async (head, body) => (await clientCertificate('countersign-client')(head, body)) ?? ok() });
+    const { origin } = await guard({
+      tls: { authority, clientCertificates: 'required' },
+      verify: async (head, body) => (await clientCertificate('countersign-client')(head, body)) ?? ok(),
+    });
     expect(await send(origin, { tls: { ca: authority.ca, cert, key } })).toBe(200);
     await expect(send(origin, { tls: { ca: authority.ca } })).rejects.toMatchObject({ code: 'UNREACHABLE' });
   });
@@ -58,23 +73,39 @@ describe('a proxy', () => {
     onClose(() => proxy.close());
     const through = { tls: { ca: authority.ca }, env: { HTTPS_PROXY: proxy.url.href } };
     expect(await send('https://api.example.com/mcp', through)).toBe(200);
-    expect([proxy.hosts, requests[0]?.headers.host, requests[0]?.headers['proxy-authorization']]).toEqual([['api.example.com:443'], 'api.example.com', undefined]);
+    expect([proxy.hosts, requests[0]?.headers.host, requests[0]?.headers['proxy-authorization']]).toEqual([
+      ['api.example.com:443'],
+      'api.example.com',
+      undefined,
+    ]);
   });
 
   test('that wants another password is UNREACHABLE, and its answer is not taken for the server’s', async () => {
     const proxy = await startConnectProxy({ to: { port: 1 }, password: 'user:pass' });
     onClose(() => proxy.close());
-    await expect(send('https://api.example.com/', { env: { HTTPS_PROXY: `http://user:wrong@127.0.0.1:${proxy.port}` } })).rejects.toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('407') });
+    await expect(
+      send('https://api.example.com/', { env: { HTTPS_PROXY: `http://user:wrong@127.0.0.1:${proxy.port}` } }),
+    ).rejects.toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('407') });
   });
 
   test('is passed by for NO_PROXY and for this machine', async () => {
     const { origin } = await guard();
-    expect(await send(origin, { env: { HTTP_PROXY: 'http://127.0.0.1:1', HTTPS_PROXY: 'http://127.0.0.1:1' } })).toBe(200);
+    expect(await send(origin, { env: { HTTP_PROXY: 'http://127.0.0.1:1', HTTPS_PROXY: 'http://127.0.0.1:1' } })).toBe(
+      200,
+    );
   });
 });
 
 describe('URLs that a server named', () => {
-  test.each(['http://127.0.0.1', 'http://localhost', 'http://[::1]', 'http://[::ffff:7f00:1]', 'http://0x7f.1', 'http://169.254.169.254', 'http://10.0.0.1'])('%s is refused, and sees no connection', async (base) => {
+  test.each([
+    'http://127.0.0.1',
+    'http://localhost',
+    'http://[::1]',
+    'http://[::ffff:7f00:1]',
+    'http://0x7f.1',
+    'http://169.254.169.254',
+    'http://10.0.0.1',
+  ])('%s is refused, and sees no connection', async (base) => {
     const catcher = await startCatcher();
     onClose(() => catcher.close());
     const port = new URL(catcher.origin).port;
@@ -89,7 +120,9 @@ describe('URLs that a server named', () => {
     const { lookup } = await import('node:dns/promises');
     const name = hostname();
     const found = await lookup(name).catch(() => undefined);
-    await expect(send(`http://${name}:${new URL(catcher.origin).port}/`, { publicOnly: true })).rejects.toMatchObject({ code: found ? 'UNSAFE_URL' : 'UNREACHABLE' });
+    await expect(send(`http://${name}:${new URL(catcher.origin).port}/`, { publicOnly: true })).rejects.toMatchObject({
+      code: found ? 'UNSAFE_URL' : 'UNREACHABLE',
+    });
     expect(catcher.connections).toBe(0);
   });
 });

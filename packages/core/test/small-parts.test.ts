@@ -11,14 +11,19 @@ import { nearest } from '../src/suggestion.js';
 describe('the redactor', () => {
   test('finds a secret raw, base64 at any alignment, URL-encoded, JSON-escaped', () => {
     fc.assert(
-      fc.property(fc.string({ minLength: 12, maxLength: 40 }).filter((s) => s.trim().length >= 12 && !/^[\w-]+ +\S/.test(s)), fc.string({ maxLength: 5 }), (raw, prefix) => {
-        const secret = raw.trim();
-        const redactor = createRedactor();
-        redactor.conceal(secret);
-        for (const form of [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]) expect(redactor.redact(`a ${form} b`)).not.toContain(form);
-        const encoded = Buffer.from(`${prefix}${secret}${prefix}`).toString('base64');
-        expect(redactor.redact(encoded)).toContain('[redacted]');
-      }),
+      fc.property(
+        fc.string({ minLength: 12, maxLength: 40 }).filter((s) => s.trim().length >= 12 && !/^[\w-]+ +\S/.test(s)),
+        fc.string({ maxLength: 5 }),
+        (raw, prefix) => {
+          const secret = raw.trim();
+          const redactor = createRedactor();
+          redactor.conceal(secret);
+          for (const form of [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)])
+            expect(redactor.redact(`a ${form} b`)).not.toContain(form);
+          const encoded = Buffer.from(`${prefix}${secret}${prefix}`).toString('base64');
+          expect(redactor.redact(encoded)).toContain('[redacted]');
+        },
+      ),
       { numRuns: 500 },
     );
   });
@@ -35,7 +40,18 @@ describe('the redactor', () => {
     expect(redactor.redact('secret-number-4999 secret-number-0')).toBe('[redacted] secret-number-0');
   });
 
-  test.each(['Authorization', 'proxy-authorization', 'Cookie', 'X-API-Key', 'apikey', 'X-Auth-Token', 'X-API-Secret', 'password', 'X-Signature', 'X-Amz-Security-Token'])('%s is a sensitive name', (name) => {
+  test.each([
+    'Authorization',
+    'proxy-authorization',
+    'Cookie',
+    'X-API-Key',
+    'apikey',
+    'X-Auth-Token',
+    'X-API-Secret',
+    'password',
+    'X-Signature',
+    'X-Amz-Security-Token',
+  ])('%s is a sensitive name', (name) => {
     expect(isSensitiveName(name)).toBe(true);
   });
 
@@ -45,7 +61,25 @@ describe('the redactor', () => {
 });
 
 describe('addresses', () => {
-  test.each(['127.0.0.1', '127.8.8.8', '[::1]', 'localhost', '10.1.2.3', '192.168.0.1', '172.16.0.1', '169.254.169.254', '[fe80::1]', '[fd00::1]', '[::ffff:7f00:1]', '[::ffff:10.0.0.1]', '0.0.0.0', '100.64.0.1', '[::]', 'x.localhost', '127.0.0.1.'])('%s is refused', (host) => {
+  test.each([
+    '127.0.0.1',
+    '127.8.8.8',
+    '[::1]',
+    'localhost',
+    '10.1.2.3',
+    '192.168.0.1',
+    '172.16.0.1',
+    '169.254.169.254',
+    '[fe80::1]',
+    '[fd00::1]',
+    '[::ffff:7f00:1]',
+    '[::ffff:10.0.0.1]',
+    '0.0.0.0',
+    '100.64.0.1',
+    '[::]',
+    'x.localhost',
+    '127.0.0.1.',
+  ])('%s is refused', (host) => {
     expect(addressProblem(host)).toEqual(expect.any(String));
   });
 
@@ -64,7 +98,11 @@ describe('addresses', () => {
 });
 
 describe('the proxy for a URL', () => {
-  const env = { HTTPS_PROXY: 'http://proxy:8080', http_proxy: 'plain:3128', NO_PROXY: 'internal.example, .corp, *.lan other:8443 [2001:db8::1]' };
+  const env = {
+    HTTPS_PROXY: 'http://proxy:8080',
+    http_proxy: 'plain:3128',
+    NO_PROXY: 'internal.example, .corp, *.lan other:8443 [2001:db8::1]',
+  };
   test.each([
     ['https://api.example/', 'http://proxy:8080/'],
     ['http://api.example/', 'http://plain:3128/'],
@@ -106,7 +144,9 @@ test('the meter counts one message, or one event of a stream', () => {
   const events = messageMeter('text/event-stream; charset=utf-8', 10);
   for (let i = 0; i < 100; i++) events(bytes('data: a\n\n'));
   for (let i = 0; i < 100; i++) events(bytes('data: a\r\n\r\n'));
-  expect(() => [bytes('data: aa'), bytes('aaaaaaaa')].forEach(events)).toThrow(expect.objectContaining({ code: 'TOO_LARGE' }));
+  expect(() => [bytes('data: aa'), bytes('aaaaaaaa')].forEach(events)).toThrow(
+    expect.objectContaining({ code: 'TOO_LARGE' }),
+  );
   const split = messageMeter('text/event-stream', 10);
   for (const byte of bytes('data: a\n\n'.repeat(50))) split(Buffer.of(byte));
   const many = messageMeter('text/event-stream', 30);

@@ -2,7 +2,16 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach } from '@jest/globals';
-import { createCountersign, defineAuthProvider, type AuthProvider, type AuthProviderDefinition, type AuthServices, type Countersign, type CountersignOptions, type Plugin } from '@countersign/core';
+import {
+  createCountersign,
+  defineAuthProvider,
+  type AuthProvider,
+  type AuthProviderDefinition,
+  type AuthServices,
+  type Countersign,
+  type CountersignOptions,
+  type Plugin,
+} from '@countersign/core';
 import * as z from 'zod/mini';
 
 const closing: (() => Promise<unknown> | void)[] = [];
@@ -24,7 +33,12 @@ export async function startServer(respond: (request: Received, response: ServerR
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', () => {
-      const request = { method: incoming.method ?? '', path: incoming.url ?? '', headers: incoming.headers, body: Buffer.concat(chunks).toString() };
+      const request = {
+        method: incoming.method ?? '',
+        path: incoming.url ?? '',
+        headers: incoming.headers,
+        body: Buffer.concat(chunks).toString(),
+      };
       received.push(request);
       respond(request, response, received.length);
     });
@@ -40,13 +54,27 @@ export async function startServer(respond: (request: Received, response: ServerR
 }
 
 /** Answers with JSON. */
-export function json(response: ServerResponse, status: number, value: unknown, headers: Record<string, string> = {}): void {
+export function json(
+  response: ServerResponse,
+  status: number,
+  value: unknown,
+  headers: Record<string, string> = {},
+): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
 }
 
 /** A plugin whose provider is `make`'s. */
-export function plugin(type: string, make: (services: AuthServices, options: Record<string, unknown>) => AuthProvider, rest: Partial<AuthProviderDefinition> = {}): Plugin {
-  return defineAuthProvider(`test-${type}`, { type, options: z.looseObject({}), create: (options, services) => make(services, options as Record<string, unknown>), ...rest });
+export function plugin(
+  type: string,
+  make: (services: AuthServices, options: Record<string, unknown>) => AuthProvider,
+  rest: Partial<AuthProviderDefinition> = {},
+): Plugin {
+  return defineAuthProvider(`test-${type}`, {
+    type,
+    options: z.looseObject({}),
+    create: (options, services) => make(services, options as Record<string, unknown>),
+    ...rest,
+  });
 }
 
 /** An instance that is closed with the test. */

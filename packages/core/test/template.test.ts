@@ -29,20 +29,28 @@ describe('a template', () => {
     expect(await render('${A} ${B}', { A: '1' })).toMatchObject({ kind: 'variable', name: 'B' });
   });
 
-  test.each(['${', '${}', '${A', '${1A}', '${A B}', '${file:x}', '${request:body}', '${env:}', 'x ${${A}}'])('refuses %s', (text) => {
-    expect(() => new Template(text, 'Header X of server s')).toThrow(expect.objectContaining({ code: 'INVALID_TEMPLATE', message: expect.stringContaining('Header X of server s') }));
-  });
+  test.each(['${', '${}', '${A', '${1A}', '${A B}', '${file:x}', '${request:body}', '${env:}', 'x ${${A}}'])(
+    'refuses %s',
+    (text) => {
+      expect(() => new Template(text, 'Header X of server s')).toThrow(
+        expect.objectContaining({ code: 'INVALID_TEMPLATE', message: expect.stringContaining('Header X of server s') }),
+      );
+    },
+  );
 
   test('never throws anything untyped, and renders text without ${ as it stands', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.string({ unit: fc.constantFrom('$', '{', '}', ':', '-', 'A', 'é', '\n', ' '), maxLength: 60 }), async (text) => {
-        try {
-          const result = await new Template(text).render(() => 'v');
-          if (!text.includes('${')) expect(result).toEqual({ text });
-        } catch (error) {
-          expect(isCountersignError(error, 'INVALID_TEMPLATE')).toBe(true);
-        }
-      }),
+      fc.asyncProperty(
+        fc.string({ unit: fc.constantFrom('$', '{', '}', ':', '-', 'A', 'é', '\n', ' '), maxLength: 60 }),
+        async (text) => {
+          try {
+            const result = await new Template(text).render(() => 'v');
+            if (!text.includes('${')) expect(result).toEqual({ text });
+          } catch (error) {
+            expect(isCountersignError(error, 'INVALID_TEMPLATE')).toBe(true);
+          }
+        },
+      ),
     );
   });
 
@@ -68,6 +76,11 @@ describe('a template', () => {
   test('knows whether it is one variable alone', () => {
     const bare = (text: string): Reference | undefined => new Template(text).bare;
     expect(bare('${A}')?.name).toBe('A');
-    expect([bare('${A:-x}'), bare('${env:A}'), bare(' ${A}'), bare('${A}${B}')]).toEqual([undefined, undefined, undefined, undefined]);
+    expect([bare('${A:-x}'), bare('${env:A}'), bare(' ${A}'), bare('${A}${B}')]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 });
