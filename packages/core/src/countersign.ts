@@ -43,6 +43,10 @@ export interface ServerSummary {
   readonly profile: string;
   /** Milliseconds. */
   readonly timeout: number;
+  /** True when nobody chose the timeout. */
+  readonly timeoutIsDefault: boolean;
+  /** Milliseconds without a byte that end a stream, where configured. */
+  readonly idle?: number;
 }
 
 export interface Finding {

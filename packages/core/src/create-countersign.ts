@@ -127,6 +127,8 @@ export async function createCountersign(options: CountersignOptions): Promise<Co
         },
         profile: options.profile ?? entry.profile ?? DEFAULT_PROFILE,
         timeout: options.timeout ?? (entry.timeout === undefined ? DEFAULT_TIMEOUT_MS : entry.timeout * 1000),
+        timeoutIsDefault: options.timeout === undefined && entry.timeout === undefined,
+        ...(entry.sse_read_timeout === undefined ? {} : { idle: entry.sse_read_timeout * 1000 }),
       };
     }),
     transport: (name, signal) => clean(() => open(name).open((exchange) => signingIn(name, exchange), signal)),

@@ -17,6 +17,8 @@ export interface ExchangeRequest {
   readonly url: URL;
   readonly headers: Iterable<readonly [string, string]>;
   readonly body?: string | Uint8Array | undefined;
+  /** The caller keeps its own deadlines: only its signal ends the request. For who lets a server wait while nobody takes the answer. */
+  readonly unbounded?: boolean | undefined;
 }
 
 export interface ExchangeResponse {
@@ -78,6 +80,7 @@ export function createExchange(settings: ExchangeSettings): Exchange {
   const { server, chain, clock, log, usage } = settings;
 
   return async function exchange(request, signal) {
+    if (request.unbounded) return run(request, signal ?? new AbortController().signal);
     const deadline = startDeadline(settings, signal);
     try {
       const response = await run(request, deadline.signal);
