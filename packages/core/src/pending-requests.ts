@@ -54,6 +54,11 @@ export class PendingRequests {
     return entry;
   }
 
+  /** The request of that id, if it has no answer yet. */
+  find(id: unknown): PendingRequest | undefined {
+    return this.#entries.get(String(id));
+  }
+
   has(request: PendingRequest): boolean {
     return this.#entries.get(String(request.id)) === request;
   }

@@ -1,0 +1,27 @@
+import { visibleText } from '@countersign/core';
+
+const KEPT_BYTES = 16_384;
+const SHOWN_LINES = 10;
+const SHOWN_CHARACTERS = 500; // of each line
+
+/** The end of what a process wrote to stderr, in bounded memory. */
+export class LastLines {
+  #tail = Buffer.alloc(0);
+
+  push(chunk: Buffer): void {
+    this.#tail =
+      chunk.length >= KEPT_BYTES
+        ? Buffer.from(chunk.subarray(-KEPT_BYTES))
+        : Buffer.concat([this.#tail, chunk]).subarray(-KEPT_BYTES);
+  }
+
+  /** The last lines that are not blank, made safe for a terminal. */
+  shown(): string[] {
+    const lines = this.#tail
+      .toString('utf8')
+      .split('\n')
+      .map((line) => line.trim())
+      .filter(Boolean);
+    return lines.slice(-SHOWN_LINES).map((line) => visibleText(line.slice(0, SHOWN_CHARACTERS)));
+  }
+}
