@@ -85,6 +85,7 @@ function transmit(
   return new Promise<SenderResponse>((resolve, reject) => {
     const outgoing: ClientRequest = (secure ? https : http).request({
       method: request.method,
+      protocol: url.protocol,
       hostname: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port || (secure ? 443 : 80),
       path: url.pathname + url.search,
