@@ -138,16 +138,16 @@ export interface AuthServices {
   /** The same for URLs that a server named: refuses private addresses besides (R6). */
   readonly fetchNamed: typeof globalThis.fetch;
   /** A template bound to this server: its variables are answered by the server's own providers, the environment and core. */
-  template(text: string): BoundTemplate;
+  readonly template: (text: string) => BoundTemplate;
   readonly clock: Clock;
   /** The environment and .env, without process.env being changed. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Resolves a path of the configuration against its folder; `~/` is the home folder. */
-  path(file: string): string;
+  readonly path: (file: string) => string;
   /** TLS files of the server, read: PEM. */
   readonly tls: TlsOptions;
   /** Hides a value in every output from now on. */
-  conceal(secret: string): void;
+  readonly conceal: (secret: string) => void;
   readonly allowedOrigins: readonly string[];
   readonly log: Log;
 }

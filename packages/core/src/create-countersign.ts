@@ -91,7 +91,7 @@ export async function createCountersign(options: CountersignOptions): Promise<Co
   }
 
   async function signIn(name: string, person: Interaction, signal: AbortSignal | undefined): Promise<void> {
-    const able = open(name).chain.members.filter(({ provider }) => provider.login);
+    const able = open(name).chain.members.filter(({ provider }) => provider.login !== undefined);
     if (able.length === 0)
       throw new CountersignError(
         'USAGE',
@@ -140,9 +140,14 @@ export async function createCountersign(options: CountersignOptions): Promise<Co
         await signIn(name, person, signal);
       }),
     logout: (name) =>
-      clean(async () => void (await Promise.all(open(name).chain.members.map(({ provider }) => provider.logout?.())))),
+      clean(
+        async () => void (await Promise.all(open(name).chain.members.map(async ({ provider }) => provider.logout?.()))),
+      ),
     refresh: (name) =>
-      clean(async () => void (await Promise.all(open(name).chain.members.map(({ provider }) => provider.refresh?.())))),
+      clean(
+        async () =>
+          void (await Promise.all(open(name).chain.members.map(async ({ provider }) => provider.refresh?.()))),
+      ),
     status: (name, { detail = false } = {}) => clean(() => open(name).status(detail)),
     preview: (name, request) => clean(() => recordRequest(open(name), request, redactor)),
     check: () => checkConfiguration({ configuration, registry, env, open }),

@@ -17,15 +17,15 @@ const IDLE_SOCKET_MS = 4_000;
 /** The sender on node:http and node:https: keep-alive, proxies from the environment, extra CAs and client certificates. */
 export function nodeSender(options: SenderOptions): Sender {
   const agents = new Map<string, http.Agent>();
+  const byOrigin = new Map<string, http.Agent>();
   const context = tlsContext(options.tls);
 
   async function agentFor(url: URL): Promise<http.Agent> {
     const proxy = proxyFor(url, options.env);
-    const key = `${url.protocol}${proxy?.href ?? ''}`;
-    const known = agents.get(key);
-    if (known) return known;
-    const agent = await createAgent(url.protocol === 'https:', proxy, context);
+    const key = `${url.protocol} ${proxy?.href ?? 'direct'}`;
+    const agent = agents.get(key) ?? (await createAgent(url.protocol === 'https:', proxy, context));
     agents.set(key, agent);
+    byOrigin.set(url.origin, agent);
     return agent;
   }
 
@@ -41,18 +41,19 @@ export function nodeSender(options: SenderOptions): Sender {
             `${url.origin} is ${problem}, where a URL named by a server must not lead.`,
           );
       }
-      const direct = agents.get(url.protocol); // no await on the common path
-      return transmit(
+      const message = await transmit(
         request,
-        direct ?? (await agentFor(url)),
+        byOrigin.get(url.origin) ?? (await agentFor(url)),
         context,
         options.publicOnly ? publicLookup : undefined,
         signal,
       );
+      return toResponse(message);
     },
     close() {
       for (const agent of agents.values()) agent.destroy();
       agents.clear();
+      byOrigin.clear();
     },
   };
 }
@@ -74,7 +75,7 @@ function transmit(
   context: tls.SecureContextOptions,
   lookup: LookupFunction | undefined,
   signal: AbortSignal | undefined,
-): Promise<SenderResponse> {
+): Promise<IncomingMessage> {
   const { url, body } = request;
   const headers: Record<string, string | number> = Object.fromEntries(request.headers);
   if (body !== undefined)
@@ -82,7 +83,7 @@ function transmit(
   else if (request.method !== 'GET' && request.method !== 'HEAD') headers['content-length'] = 0;
   const secure = url.protocol === 'https:';
 
-  return new Promise<SenderResponse>((resolve, reject) => {
+  return new Promise<IncomingMessage>((resolve, reject) => {
     const outgoing: ClientRequest = (secure ? https : http).request({
       method: request.method,
       protocol: url.protocol,
@@ -118,27 +119,20 @@ function transmit(
     );
     outgoing.once('response', (incoming: IncomingMessage) => {
       message = incoming;
-      try {
-        const received = HeaderFields.received(incoming.rawHeaders);
-        const encoding = received.get('content-encoding');
-        const decoded = decodeBody(incoming, encoding);
-        if (decoded !== incoming) {
-          received.delete('content-encoding');
-          received.delete('content-length');
-        }
-        resolve({
-          status: incoming.statusCode ?? 0,
-          statusText: incoming.statusMessage ?? '',
-          headers: received,
-          body: decoded,
-        });
-      } catch (error) {
-        outgoing.destroy();
-        reject(error as Error);
-      }
+      resolve(incoming);
     });
     outgoing.end(body);
   });
+}
+
+function toResponse(message: IncomingMessage): SenderResponse {
+  const headers = HeaderFields.received(message.rawHeaders);
+  const body = decodeBody(message, headers.get('content-encoding'));
+  if (body !== message) {
+    headers.delete('content-encoding');
+    headers.delete('content-length');
+  }
+  return { status: message.statusCode ?? 0, statusText: message.statusMessage ?? '', headers, body };
 }
 
 function unreachable(url: URL, cause: Error & { code?: string }, reused: boolean): CountersignError {

@@ -38,9 +38,7 @@ const plugin = (name: string, register: (container: DependencyContainer) => void
 
 /** A plugin of one auth provider. `name` is the package's. */
 export function defineAuthProvider<Options>(name: string, definition: AuthProviderDefinition<Options>): Plugin {
-  return plugin(name, (container) =>
-    container.register(tokens.authProvider, { useValue: definition as AuthProviderDefinition }),
-  );
+  return plugin(name, (container) => container.register(tokens.authProvider, { useValue: definition }));
 }
 
 /** A plugin of one transport. */
@@ -48,9 +46,7 @@ export function defineTransportProvider<Options>(
   name: string,
   definition: TransportProviderDefinition<Options>,
 ): Plugin {
-  return plugin(name, (container) =>
-    container.register(tokens.transportProvider, { useValue: definition as TransportProviderDefinition }),
-  );
+  return plugin(name, (container) => container.register(tokens.transportProvider, { useValue: definition }));
 }
 
 /** A plugin that answers variables: a vault, a build number. */

@@ -37,7 +37,7 @@ export async function recordRequest(
   const response = await exchange({
     method,
     url: request?.url ?? server.url ?? new URL('http://localhost'),
-    headers: headers as Iterable<readonly [string, string]>,
+    headers: headers,
     body,
   });
   response.body.destroy();

@@ -62,9 +62,7 @@ function metadataOf(schema: $ZodType): FieldMetadata {
 
 /** The JSON Schema (draft 2020-12) of a zod schema's input. */
 export function jsonSchemaOf(schema: $ZodType): Record<string, unknown> {
-  const { $schema: _, ...rest } = toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<
-    string,
-    unknown
-  >;
+  const { $schema, ...rest } = toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
+  void $schema; // of the whole document, not of its parts
   return rest;
 }

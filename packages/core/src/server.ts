@@ -134,7 +134,7 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
   async function status(detail: boolean): Promise<CredentialStatus> {
     const told = await Promise.all(
       chain.members
-        .filter(({ provider }) => provider.status)
+        .filter(({ provider }) => provider.status !== undefined)
         .map(async ({ provider, stage }) => ({ stage, status: await provider.status?.(detail) })),
     );
     const credentials = told.filter(({ stage }) => stage === 'credential' || stage === 'signature');
@@ -194,7 +194,7 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
       return make(registry.transportProvider(configured.transport)).open(signal);
     },
     async dispose() {
-      await Promise.allSettled(chain.members.map(({ provider }) => provider.dispose?.()));
+      await Promise.allSettled(chain.members.map(async ({ provider }) => provider.dispose?.()));
       sender.close();
       namedSender.close();
     },

@@ -1,3 +1,4 @@
+import type { OutgoingRequest } from './auth-provider.js';
 import { CountersignError } from './errors.js';
 
 /** A variable reference of a template: `${NAME}`, `${env:NAME}` or `${request:field}`, each with an optional `:-default`. */
@@ -58,11 +59,7 @@ export interface BoundTemplate {
    * Renders for a request, or for a child's environment without one. `undefined`: the text is `${NAME}` alone and its provider has no value.
    * Throws UNRESOLVED_VARIABLE, which names `subject` ("Header X-Key") and the variable.
    */
-  render(
-    subject: string,
-    request: import('./auth-provider.js').OutgoingRequest | undefined,
-    signal?: AbortSignal,
-  ): Promise<string | undefined>;
+  render(subject: string, request: OutgoingRequest | undefined, signal?: AbortSignal): Promise<string | undefined>;
 }
 
 const NAME = /^[A-Za-z_][\w.-]*$/;

@@ -32,9 +32,9 @@ export interface TransportServices {
   readonly fetch: typeof globalThis.fetch;
   readonly exchange: Exchange;
   /** The rendered `env` of the configuration; variables are computed at each call. */
-  env(): Promise<Record<string, string>>;
+  readonly env: () => Promise<Record<string, string>>;
   /** Resolves a path of the configuration against its folder. */
-  path(file: string): string;
+  readonly path: (file: string) => string;
   /** Milliseconds. `request`: one request's deadline. `idle`: no byte for so long on a stream, and the connection is lost. */
   readonly timeouts: { readonly request: number; readonly idle: number | undefined };
   /** True when the configuration names the transport; false when it was inferred from `url`, which permits the fallback to SSE. */

@@ -16,8 +16,10 @@ function rotating(log: string[] = [], renew: () => Promise<boolean> = async () =
   let token = 1;
   return plugin('rotating', (): AuthProvider => ({
     authorize: ({ headers }) => headers.set('authorization', `Bearer token-number-${token}`),
-    async challenge({ request, response, challenges, body }) {
-      log.push(`${response.status} ${request.headers.get('authorization')} ${challenges[0]?.scheme} ${await body(5)}`);
+    async challenge({ request, response, challenges, ...context }) {
+      log.push(
+        `${response.status} ${request.headers.get('authorization')} ${challenges[0]?.scheme} ${await context.body(5)}`,
+      );
       const renewed = await renew();
       if (renewed) token++;
       return renewed;
@@ -353,8 +355,8 @@ describe('deadlines and aborts', () => {
     });
     const app = await open({ servers: { s: { url, timeout: 0.1, sse_read_timeout: 0.4 } } });
     const reader = (await app.fetch('s')(url, {})).body!.getReader();
-    expect(Buffer.from((await reader.read()).value!).toString()).toContain('1');
-    expect(Buffer.from((await reader.read()).value!).toString()).toContain('2');
+    expect(Buffer.from((await reader.read()).value).toString()).toContain('1');
+    expect(Buffer.from((await reader.read()).value).toString()).toContain('2');
     await expect(reader.read()).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
@@ -466,7 +468,7 @@ describe('bodies', () => {
     const send = (await open({ servers: { s: { url } } })).fetch('s');
     await send(new Request(url, { method: 'PUT', body: 'a', headers: { 'x-a': '1' } }));
     await send(url, { method: 'POST', body: new URLSearchParams({ b: 'ü' }) });
-    await send(new URL(url), { method: 'POST', body: new Blob(['c']).stream(), duplex: 'half' } as RequestInit);
+    await send(new URL(url), { method: 'POST', body: new Blob(['c']).stream(), duplex: 'half' });
     await send(url, { method: 'POST', body: new Uint8Array([100]) });
     expect(received.map(({ method, body }) => [method, body])).toEqual([
       ['PUT', 'a'],

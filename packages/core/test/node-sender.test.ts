@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { beforeAll, afterAll, describe, expect, test } from '@jest/globals';
@@ -128,7 +128,7 @@ describe('URLs that a server named', () => {
 });
 
 describe('the guarded fetch', () => {
-  async function serve(handle: (response: import('node:http').ServerResponse) => void) {
+  async function serve(handle: (response: ServerResponse) => void) {
     const server = createServer((_, response) => handle(response)).listen(0, '127.0.0.1');
     await once(server, 'listening');
     onClose(() => {
