@@ -66,6 +66,7 @@ export { readEvents, type EventStreamOptions, type ServerSentEvent } from './eve
 export { PendingRequests, type PendingRequest, type PendingRequestsOptions } from './pending-requests.js';
 export { readText, refusedResponse } from './response-body.js';
 export { createCountersign } from './create-countersign.js';
+export { configurationSchema } from './configuration-json-schema.js';
 export { createContainer } from './container.js';
 export { authorizedFetch } from './authorized-fetch.js';
 export { nodeSender } from './node-sender.js';
