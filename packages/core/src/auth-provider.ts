@@ -1,6 +1,7 @@
 import type { $ZodType } from 'zod/v4/core';
 import type { Challenge } from './challenges.js';
 import type { Clock } from './clock.js';
+import type { GuardedFetch } from './guarded-fetch.js';
 import type { HeaderFields } from './header-fields.js';
 import type { Log } from './log.js';
 import type { TokenStore } from './secret-store.js';
@@ -133,10 +134,10 @@ export interface AuthServices {
   readonly implicit: boolean;
   /** The store, scoped to this server, provider and profile. */
   readonly tokens: TokenStore;
-  /** Guarded fetch without credentials, for URLs from the configuration or a vendor's library: capped, bounded in time, no redirects. */
-  readonly fetch: typeof globalThis.fetch;
+  /** Guarded fetch without credentials, for URLs from the configuration or a vendor's library: capped, 10 s unless `deadline` says more, no redirects. */
+  readonly fetch: GuardedFetch;
   /** The same for URLs that a server named: refuses private addresses besides (R6). */
-  readonly fetchNamed: typeof globalThis.fetch;
+  readonly fetchNamed: GuardedFetch;
   /** A template bound to this server: its variables are answered by the server's own providers, the environment and core. */
   readonly template: (text: string) => BoundTemplate;
   readonly clock: Clock;

@@ -5,26 +5,39 @@ import type { Sender } from './sender.js';
 const ANSWER_CAP = 256 * 1024;
 const DEADLINE_MS = 10_000;
 
+/** `fetch`, with the milliseconds that the whole of a request may take where 10 s are not enough. */
+export type GuardedFetch = (
+  input: Parameters<typeof globalThis.fetch>[0],
+  init?: RequestInit & { deadline?: number },
+) => Promise<Response>;
+
 /**
  * A `fetch` for metadata and token endpoints: no credentials of ours, no redirects (a 3xx is answered as it is), at most 256 KB
- * within 10 s (R17). The body is read whole. Rejects with UNREACHABLE, TIMEOUT, TOO_LARGE, UNSAFE_URL, or the signal's reason.
+ * within 10 s, or the `deadline` that is asked for (R17). The body is read whole. Rejects with UNREACHABLE, TIMEOUT, TOO_LARGE, UNSAFE_URL, or the signal's reason.
  */
-export function guardedFetch(sender: Sender): typeof globalThis.fetch {
+export function guardedFetch(sender: Sender): GuardedFetch {
   return async (input, init) => {
     const request = new Request(input, init);
     const url = new URL(request.url);
     url.hash = '';
     if (url.protocol !== 'https:' && url.protocol !== 'http:')
       throw new CountersignError('UNSAFE_URL', `A ${url.protocol} URL can't be fetched.`);
-    const timeout = AbortSignal.timeout(DEADLINE_MS);
+    const deadline = init?.deadline ?? DEADLINE_MS;
+    const timeout = AbortSignal.timeout(deadline);
+    let status: number | undefined;
     const signal = AbortSignal.any([timeout, request.signal]);
-    const late = (): CountersignError =>
-      new CountersignError('TIMEOUT', `${url.host} did not answer within ${DEADLINE_MS / 1000} s.`);
+    const late = (): CountersignError => {
+      // With a status in the cause the server has acted on the request: only the rest of its answer is missing.
+      const cause =
+        status === undefined ? {} : { cause: Object.assign(new Error('The answer is incomplete.'), { status }) };
+      return new CountersignError('TIMEOUT', `${url.host} did not answer within ${deadline / 1000} s.`, cause);
+    };
     try {
       const body = request.body ? new Uint8Array(await request.arrayBuffer()) : undefined;
       const headers = new HeaderFields(request.headers);
       if (!headers.has('accept')) headers.set('accept', 'application/json');
       const answer = await sender.send({ method: request.method, url, headers, body }, signal);
+      ({ status } = answer);
       const chunks: Buffer[] = [];
       let size = 0;
       for await (const chunk of answer.body as AsyncIterable<Buffer>) {

@@ -51,6 +51,7 @@ export {
   type Plugin,
 } from './plugin.js';
 export type { Exchange, ExchangeRequest, ExchangeResponse } from './exchange.js';
+export type { GuardedFetch } from './guarded-fetch.js';
 export type { Sender, SenderFactory, SenderOptions, SenderRequest, SenderResponse } from './sender.js';
 export type {
   CheckReport,

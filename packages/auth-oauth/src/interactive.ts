@@ -1,0 +1,219 @@
+import { CountersignError, isCountersignError, type AuthProvider, type Interaction } from '@countersign/core';
+import { authorizationCode, type SignedIn } from './authorization-code.js';
+import { keptChallenge, resourceOf, scopeFor, tokenEndpointOf, type OAuthContext } from './context.js';
+import { without, withTokens, type Credential, type KeptChallenge, type Usable } from './credential.js';
+import { deviceCode } from './device-code.js';
+import type { Discovery } from './discovery.js';
+import { dpopKey, type DpopKey } from './dpop.js';
+import { idTokenClaims } from './claims.js';
+import { presenter } from './present.js';
+import { oauthChallenge, probe } from './probe.js';
+import { revoke } from './revocation.js';
+import { scopesOf } from './scopes.js';
+import { statusOf } from './status.js';
+import { storedCredential } from './stored-credential.js';
+import { TokenRefusal, tokenError } from './token-endpoint.js';
+
+const REFRESH_DEADLINE = 50_000; // milliseconds: an authorization server may be slow, and a token that was sent is spent
+const LOGIN_TIMEOUT = 300; // seconds
+
+/** The provider for the grants that a person signs in for: authorization code and device code. */
+export function interactiveOAuth(context: OAuthContext): AuthProvider {
+  const { options, services, server, keys } = context;
+  const keyOf = presenter();
+  const stored = storedCredential({
+    tokens: services.tokens,
+    keys,
+    server,
+    services,
+    loginRequired: context.loginRequired,
+    async spend(record) {
+      if (record.tokenEndpoint === undefined || record.client === undefined)
+        throw context.loginRequired('the stored sign-in is not complete');
+      return context.token({
+        as: { issuer: record.issuer ?? server.origin, token_endpoint: record.tokenEndpoint },
+        client: withSecret(record.client),
+        grant: 'refresh_token',
+        parameters: { refresh_token: record.refreshToken, resource: record.resource },
+        dpop: record.dpopKey ? await keyOf(record.dpopKey) : undefined,
+        deadline: REFRESH_DEADLINE,
+      });
+    },
+  });
+
+  /** A configured secret is not stored; it may have changed since. */
+  function withSecret(client: NonNullable<Credential['client']>): NonNullable<Credential['client']> {
+    const { clientSecret } = options;
+    return client.secret === undefined && clientSecret !== undefined && client.id === options.clientId
+      ? { ...client, secret: clientSecret }
+      : client;
+  }
+
+  async function renewed(used: string, challenge: KeptChallenge, attempt: number): Promise<boolean> {
+    if (attempt > 1) await sameIssuer(challenge);
+    try {
+      return (await stored.usable(used)).accessToken !== used;
+    } catch (error) {
+      if (!isCountersignError(error, 'LOGIN_REQUIRED')) throw error;
+      const reason = error.message.replace(/^.*? needs a sign-in: /, '').replace(/\.$/, '');
+      const record = await stored.note(used, challenge, reason);
+      if (record?.accessToken !== undefined && record.accessToken !== used && record.loginRequired === undefined)
+        return true;
+      throw error;
+    }
+  }
+
+  /** A renewed token is refused at once: perhaps the server has moved to another authorization server (MCP: never carry tokens over). */
+  async function sameIssuer(challenge: KeptChallenge): Promise<void> {
+    const issuer = stored.current?.issuer;
+    const found = await context.find(challenge).catch(() => undefined);
+    if (!found || issuer === undefined || found.issuer === issuer) return;
+    const reason = `the server has moved to the authorization server ${new URL(found.issuer).origin}`;
+    await stored.note(stored.current?.accessToken, challenge, reason);
+    throw context.loginRequired(reason);
+  }
+
+  /** 403 insufficient_scope: a person has to consent, unless what is wanted was asked for already. */
+  async function stepUp(used: string | undefined, challenge: KeptChallenge): Promise<boolean> {
+    const record = await stored.load();
+    if (record?.accessToken !== undefined && record.accessToken !== used && record.loginRequired === undefined)
+      return true;
+    const asked = new Set([...scopesOf(record?.requestedScope), ...scopesOf(record?.scope)]);
+    const missing = scopesOf(challenge.scope).filter((scope) => !asked.has(scope));
+    const { name } = services.server;
+    if (missing.length === 0)
+      throw new CountersignError(
+        'FORBIDDEN',
+        `403 Forbidden: server ${name} wants a scope that was asked for at the sign-in and is not enough.`,
+        {
+          server: name,
+          status: 403,
+          remedy: `Ask for the missing right at the authorization server, then run \`countersign login ${name}\` again.`,
+        },
+      );
+    await stored.note(used, challenge);
+    throw context.loginRequired(
+      `the request wants more scopes (${missing
+        .join(' ')
+        .slice(0, 200)
+        .replace(/[^\x21-\x7e ]/g, '?')})`,
+    );
+  }
+
+  async function login(interaction: Interaction, signal?: AbortSignal): Promise<void> {
+    const seconds = options.loginTimeout ?? LOGIN_TIMEOUT;
+    const late = AbortSignal.timeout(Math.min(seconds * 1000, 2 ** 31 - 1));
+    const either = signal ? AbortSignal.any([signal, late]) : late;
+    try {
+      await signIn(interaction, either);
+      interaction.tell({ type: 'succeeded' });
+    } catch (error) {
+      if (error instanceof TokenRefusal) throw tokenError(error);
+      if (isCountersignError(error) || !either.aborted) throw error;
+      const timedOut = late.aborted || (signal?.reason as Error | undefined)?.name === 'TimeoutError';
+      if (timedOut)
+        throw new CountersignError('LOGIN_FAILED', 'Nobody came back from the sign-in in time.', { cause: error });
+      throw new CountersignError('ABORTED', 'The sign-in was broken off.', { cause: error });
+    }
+  }
+
+  async function signIn(interaction: Interaction, signal: AbortSignal): Promise<void> {
+    const before = await stored.load();
+    const challenge = before?.challenge ?? (await probed(signal));
+    const found = await context.find(challenge, signal);
+    if (found.guessed && challenge === undefined)
+      throw new CountersignError(
+        'LOGIN_FAILED',
+        `Server ${services.server.name} asks for no credentials, and publishes no authorization server.`,
+        {
+          remedy: 'Remove "auth" from the server if it needs none.',
+        },
+      );
+    const asked = before?.issuer === found.issuer ? before.requestedScope : undefined;
+    const scope = scopeFor(context, found, challenge, asked);
+    const dpop = (options.dpop ?? found.dpop) ? await dpopKey() : undefined;
+    const flow = options.grant === 'device_code' || interaction.prefer === 'device' ? deviceCode : authorizationCode;
+    await flow(context, found, { scope, dpop }, interaction, signal, async (signedIn) => {
+      const record = recordOf(found, signedIn, dpop);
+      await stored.save(record);
+      await services.tokens.delete(keys.intent);
+    });
+  }
+
+  /** Asks the server, unless the configuration leaves nothing to find. */
+  async function probed(signal: AbortSignal): Promise<KeptChallenge | undefined> {
+    if (options.tokenEndpoint !== undefined) return {};
+    const challenge = await probe(services.fetch, server, signal);
+    return challenge && keptChallenge(challenge);
+  }
+
+  function recordOf(
+    found: Discovery,
+    { client, answer, askedAt, requestedScope }: SignedIn,
+    dpop: DpopKey | undefined,
+  ): Usable {
+    const bound = answer.tokenType.toLowerCase() === 'dpop';
+    if (options.dpop && !bound)
+      throw new CountersignError(
+        'LOGIN_FAILED',
+        `The authorization server ${new URL(found.issuer).origin} gave a token that is not bound to the key ("dpop": true).`,
+      );
+    const configured = client.id === options.clientId && client.secret === options.clientSecret;
+    const resource = resourceOf(options, found);
+    const claims = idTokenClaims(answer.idToken, found.issuer, client.id);
+    const { revocation_endpoint: revocationEndpoint } = found.as;
+    const base: Credential = {
+      version: 1,
+      server: server.href,
+      issuer: found.issuer,
+      tokenEndpoint: tokenEndpointOf(found.as, client) as string,
+      client: configured ? without(client, 'secret') : client,
+      ...(revocationEndpoint === undefined ? {} : { revocationEndpoint }),
+      ...(resource === undefined ? {} : { resource }),
+      ...(requestedScope === undefined ? {} : { requestedScope, scope: requestedScope }),
+      ...(bound && dpop ? { dpopKey: dpop.jwk } : {}),
+      ...(claims === undefined ? {} : { claims }),
+    };
+    return withTokens(base, answer, askedAt);
+  }
+
+  return {
+    async authorize(request, signal) {
+      const record = await stored.usable(undefined, signal);
+      if (record.tokenType === 'DPoP' && record.dpopKey)
+        await (await keyOf(record.dpopKey)).sign(request, record.accessToken);
+      else request.headers.set('authorization', `Bearer ${record.accessToken}`);
+    },
+    async challenge({ request, response, challenges }) {
+      const used = request.headers.get('authorization')?.replace(/^\S+ /, '');
+      const asked = oauthChallenge(challenges);
+      const wantsNonce = challenges.some(({ parameters }) => parameters['error'] === 'use_dpop_nonce');
+      if (wantsNonce && request.attempt.number === 1 && stored.current?.dpopKey) return true;
+      const kept = keptChallenge(asked);
+      if (response.status === 401) {
+        const challenge = without(kept, 'stepUp'); // a 401 is never one
+        return used === undefined ? false : renewed(used, challenge, request.attempt.number);
+      }
+      return asked?.parameters['error'] === 'insufficient_scope' ? stepUp(used, kept) : false;
+    },
+    observe(response) {
+      if (stored.current?.dpopKey && response.headers.has('dpop-nonce'))
+        void keyOf(stored.current.dpopKey).then((key) => key.observe(response));
+    },
+    async status(detail) {
+      return statusOf(await stored.load(), services.clock, detail ?? false);
+    },
+    login,
+    async logout() {
+      const record = await stored.forget();
+      const kinds =
+        record?.issuer === undefined
+          ? []
+          : ['code', 'device'].map((kind) => keys.registration(record.issuer as string, kind));
+      for (const key of kinds) await services.tokens.delete(key);
+      if (record?.client) await revoke(context, { ...record, client: withSecret(record.client) });
+    },
+    refresh: () => stored.dropAccessToken(),
+    dispose: () => stored.settled(),
+  };
+}

@@ -1,0 +1,95 @@
+// The client under test. The suite starts it with the server's URL as the last argument and the scenario in the environment.
+// It uses Countersign as a user would: createCountersign, its transports, and a person who consents at once.
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { CallToolResultSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { createCountersign } from '@countersign/core';
+import oauth from '@countersign/auth-oauth';
+import streamableHttp from '@countersign/transport-streamable-http';
+
+const url = process.argv.at(-1);
+const scenario = process.env.MCP_CONFORMANCE_SCENARIO ?? '';
+const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');
+const wire = process.env.MCP_CONFORMANCE_PROTOCOL_VERSION ?? '2025-11-25';
+
+/** A browser without a screen: the suite's authorization server redirects at once. */
+const person = {
+  async show(url) {
+    const answer = await fetch(url, { redirect: 'manual' });
+    const location = answer.headers.get('location');
+    if (location) await fetch(location);
+    return 'opened';
+  },
+  ask: (_question, signal) =>
+    new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+  tell: (event) => console.error(`# ${event.type} ${event.message ?? ''}`),
+};
+
+/** What a user would write into "auth" for each scenario. */
+const AUTH = {
+  'auth/basic-cimd': { clientMetadataUrl: 'https://conformance-test.local/client-metadata.json' },
+  'auth/pre-registration': { clientId: context.client_id, clientSecret: context.client_secret },
+  'auth/client-credentials-jwt': {
+    grant: 'client_credentials',
+    clientId: context.client_id,
+    privateKey: context.private_key_pem,
+    signingAlg: context.signing_algorithm,
+  },
+  'auth/client-credentials-basic': {
+    grant: 'client_credentials',
+    clientId: context.client_id,
+    clientSecret: context.client_secret,
+  },
+  'auth/wif-jwt-bearer': { grant: 'jwt_bearer', clientId: context.client_id, assertion: context.valid_jwt },
+  'auth/enterprise-managed-authorization': enterprise(),
+  'auth/cross-app-access-complete-flow': enterprise(),
+};
+
+function enterprise() {
+  return {
+    grant: 'enterprise_managed',
+    clientId: context.client_id,
+    clientSecret: context.client_secret,
+    idp: {
+      issuer: context.idp_issuer,
+      tokenEndpoint: context.idp_token_endpoint,
+      clientId: context.idp_client_id,
+      idToken: context.idp_id_token,
+    },
+  };
+}
+
+const auth = scenario.startsWith('auth/') ? { auth: { method: 'oauth', callbackPort: 0, ...AUTH[scenario] } } : {};
+const app = await createCountersign({
+  plugins: [oauth, streamableHttp],
+  servers: { server: { url, ...auth } },
+  interaction: person,
+  log: { debug: (line) => console.error(`# ${line}`), warn: (line) => console.error(`# ${line}`) },
+});
+try {
+  await (wire === '2026-07-28' ? newWire() : sdk());
+} finally {
+  await app.close();
+}
+
+/** The revisions with a session: SDK v1 over Countersign's transport. */
+async function sdk() {
+  const client = new Client(
+    { name: 'countersign-conformance', version: '0.1.0' },
+    { capabilities: { elicitation: { form: { applyDefaults: true } } } },
+  );
+  client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: {} }));
+  await client.connect(await app.transport('server'));
+  const { tools } = await client.listTools();
+  for (const tool of tools) await client.request(callOf(tool), CallToolResultSchema);
+  await client.close();
+}
+
+function callOf({ name }) {
+  return { method: 'tools/call', params: { name, arguments: name === 'add_numbers' ? { a: 5, b: 3 } : {} } };
+}
+
+/** 2026-07-28 is spoken by SDK v2 only: it gets Countersign's fetch. */
+async function newWire() {
+  const { runOnNewWire } = await import('./new-wire.mjs');
+  await runOnNewWire(url, app.fetch('server'), scenario);
+}
