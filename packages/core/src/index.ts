@@ -68,6 +68,7 @@ export { PendingRequests, type PendingRequest, type PendingRequestsOptions } fro
 export { readText, refusedResponse } from './response-body.js';
 export { createCountersign } from './create-countersign.js';
 export { configurationSchema } from './configuration-json-schema.js';
+export { loadPlugins } from './load-plugins.js';
 export { createContainer } from './container.js';
 export { authorizedFetch } from './authorized-fetch.js';
 export { nodeSender } from './node-sender.js';
