@@ -1,1 +1,74 @@
-export {};
+import { CommanderError } from 'commander';
+import { CountersignError } from '@countersign/core';
+import type { GlobalOptions } from './context.js';
+import { EXIT, exitCode } from './exit-code.js';
+import { failure } from './failure.js';
+import { createProgram, type Invocation } from './program.js';
+import { createRuntime } from './runtime.js';
+import { createScreen, type Screen } from './screen.js';
+import { stopSignals } from './stop-signals.js';
+
+const stop = stopSignals(process);
+const words = process.argv.slice(2);
+// Known before the command line is: a mistake in it is answered in the form that was asked for.
+const plain = screenFor({ json: words.includes('--json'), color: !words.includes('--no-color') });
+
+process.on('uncaughtException', (error) => crash(error));
+process.on('unhandledRejection', (error) => crash(error));
+
+const code = await run();
+await new Promise((resolve) => process.stdout.write('', resolve));
+process.exit(stop.exitCode ?? code);
+
+async function run(): Promise<number> {
+  let invocation: Invocation | undefined;
+  const program = createProgram((chosen) => (invocation = chosen));
+  try {
+    program.parse(words, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done;
+    return report(plain, usage(error), false);
+  }
+  if (!invocation) return EXIT.done;
+  const options = program.opts<GlobalOptions>();
+  const screen = screenFor(options);
+  const { context, close } = createRuntime(options, screen, stop.signal);
+  try {
+    const { run: command } = await invocation.load();
+    return await stop.race(command(context, invocation.words, invocation.options));
+  } catch (error) {
+    return report(screen, error, context.debug.enabled);
+  } finally {
+    screen.progress(undefined);
+    await close();
+  }
+}
+
+function screenFor({ json = false, color = true }: GlobalOptions): Screen {
+  return createScreen({ stdout: process.stdout, stderr: process.stderr, env: process.env, color, json });
+}
+
+function usage(error: unknown): unknown {
+  if (!(error instanceof CommanderError)) return error;
+  const message = error.message.replace(/^error: /, '').replace(/^./, (letter) => letter.toUpperCase());
+  return new CountersignError('USAGE', message.endsWith(')') || message.endsWith('.') ? message : `${message}.`, {
+    remedy: 'Run `countersign --help`, or a command with --help.',
+  });
+}
+
+// Tells the error in the form that was asked for, and answers the exit code.
+function report(screen: Screen, error: unknown, debug: boolean): number {
+  const found = failure(error);
+  screen.progress(undefined);
+  if (screen.json) screen.document({ error: found });
+  else if (stop.exitCode === undefined)
+    screen.warn(
+      `${screen.noteStyle('red', 'error')} ${screen.shown(found.message)}\n  ${screen.noteStyle('dim', screen.shown(found.remedy))}`,
+    );
+  if (debug && error instanceof Error && error.stack) screen.warn(screen.noteStyle('dim', screen.shown(error.stack)));
+  return exitCode(found.code);
+}
+
+function crash(error: unknown): never {
+  process.exit(stop.exitCode ?? report(plain, error, false));
+}

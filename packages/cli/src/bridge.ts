@@ -1,0 +1,1 @@
+// The entry of `countersign bridge`, loaded before and instead of the rest.

@@ -1,0 +1,29 @@
+import bearer from '@countersign/auth-bearer';
+import headers from '@countersign/auth-headers';
+import {
+  createCountersign,
+  fileStore,
+  loadPlugins,
+  type Countersign,
+  type CountersignOptions,
+  type Plugin,
+} from '@countersign/core';
+
+/** The plugins that the command line brings. */
+export const bundledPlugins: readonly Plugin[] = [bearer, headers];
+
+export interface InstanceOptions extends Omit<CountersignOptions, 'plugins' | 'store' | 'pluginsFallback'> {
+  /** Names of --plugin, looked for from the working folder. */
+  readonly plugin?: readonly string[] | undefined;
+}
+
+/** An instance with the bundled plugins, those of --plugin, and the file store. */
+export async function openInstance({ plugin = [], ...options }: InstanceOptions): Promise<Countersign> {
+  const named = await loadPlugins(plugin, process.cwd(), import.meta.url);
+  return createCountersign({
+    ...options,
+    plugins: [...bundledPlugins, ...named],
+    store: fileStore(),
+    pluginsFallback: import.meta.url,
+  });
+}

@@ -1,0 +1,172 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { RunCommand } from './context.js';
+import { version } from './version.js';
+
+/** One command line, parsed: what to load and run, and with what. */
+export interface Invocation {
+  readonly load: () => Promise<{ readonly run: RunCommand }>;
+  readonly words: readonly string[];
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+interface CommandText {
+  /** As commander reads it: "call <server> <tool> [arguments...]". */
+  readonly usage: string;
+  readonly does: string;
+  readonly examples: readonly string[];
+  readonly options?: readonly (readonly [flags: string, does: string])[];
+  readonly load: Invocation['load'];
+}
+
+const COMMANDS: readonly CommandText[] = [
+  {
+    usage: 'connections [server...]',
+    does: 'connect, and show a row for each server: state, protocol, capabilities, latency, credential',
+    examples: ['connections', 'connections orders search', 'connections --json'],
+    load: () => import('./commands/connections.js'),
+  },
+  {
+    usage: 'tools <server>',
+    does: "list the server's tools",
+    examples: ['tools orders', 'tools orders --json'],
+    load: () => import('./commands/tools.js'),
+  },
+  {
+    usage: 'call <server> <tool> [arguments...]',
+    does: 'call a tool with key=value arguments, one JSON object, or - for the object on stdin',
+    examples: [
+      'call orders echo message=hi',
+      `call orders echo '{"message": "hi"}'`,
+      'call orders add a=2 b:=3',
+      'call orders echo - < arguments.json',
+    ],
+    load: () => import('./commands/call.js'),
+  },
+  {
+    usage: 'resources <server>',
+    does: "list the server's resources",
+    examples: ['resources orders'],
+    load: () => import('./commands/resources.js'),
+  },
+  {
+    usage: 'read <server> <uri>',
+    does: 'read a resource',
+    examples: ['read orders demo://resource/static/document/features.md'],
+    load: () => import('./commands/read.js'),
+  },
+  {
+    usage: 'prompts <server>',
+    does: "list the server's prompts",
+    examples: ['prompts orders'],
+    load: () => import('./commands/prompts.js'),
+  },
+  {
+    usage: 'prompt <server> <prompt> [arguments...]',
+    does: 'get a prompt, filled in with key=value arguments',
+    examples: ['prompt orders args-prompt city=Oslo'],
+    load: () => import('./commands/prompt.js'),
+  },
+  {
+    usage: 'login <server>',
+    does: 'sign in and keep the credential; --timeout bounds the wait (300 s by default)',
+    examples: ['login orders', 'login orders --no-browser', 'login orders --device'],
+    options: [
+      ['--no-browser', 'print the URL only, and take the pasted callback URL'],
+      ['--device', 'sign in with a code on another device'],
+    ],
+    load: () => import('./commands/login.js'),
+  },
+  {
+    usage: 'logout <server>',
+    does: 'forget the sign-in',
+    examples: ['logout orders'],
+    load: () => import('./commands/logout.js'),
+  },
+  {
+    usage: 'whoami [server]',
+    does: 'show who the credential is: claims, scopes, expiry; never the secret',
+    examples: ['whoami orders', 'whoami --json'],
+    load: () => import('./commands/whoami.js'),
+  },
+  {
+    usage: 'headers <server>',
+    does: 'show the headers that a request carries now, masked; nothing is sent to the server',
+    examples: ['headers orders', 'headers orders --curl --reveal'],
+    options: [
+      ['--reveal', 'show the credentials'],
+      ['--curl', 'print the curl command that tries them'],
+    ],
+    load: () => import('./commands/headers.js'),
+  },
+  {
+    usage: 'check',
+    does: 'validate the configuration and report what is unsafe in it, without the network',
+    examples: ['check', 'check --strict --json'],
+    options: [['--strict', 'exit 2 on warnings too']],
+    load: () => import('./commands/check.js'),
+  },
+  {
+    usage: 'providers',
+    does: 'list installed providers, transports, stores, and the variables they compute',
+    examples: ['providers', 'providers --json'],
+    load: () => import('./commands/providers.js'),
+  },
+];
+
+/** The commander program. It runs nothing: `chosen` is told what to run. Throws commander's errors, and prints none of them. */
+export function createProgram(chosen: (invocation: Invocation) => void): Command {
+  const program = new Command('countersign')
+    .configureOutput({ outputError: () => undefined })
+    .description(
+      'Connects to MCP servers that ask for authentication, shows and debugs it, and bridges stdio clients to them.',
+    )
+    .version(version, '-V, --version')
+    .option(
+      '--config <file>',
+      'the configuration (default: $COUNTERSIGN_CONFIG, else config.json in your configuration folder)',
+    )
+    .option(
+      '--env-file <file>',
+      'variables for the configuration (default: .env beside it, else in the working folder)',
+    )
+    .option('--profile <name>', 'the account to use where a server has several')
+    .option(
+      '--plugin <package>',
+      'a plugin to load besides those that the configuration names; may be repeated',
+      (name: string, names: readonly string[] = []) => [...names, name],
+    )
+    .option('--json', 'print one JSON document, errors too')
+    .option('--debug', 'log what happens on stderr, without secrets')
+    .option('--no-color', 'no colours (as NO_COLOR)')
+    .option('--timeout <seconds>', "replaces every server's timeout", seconds)
+    .option('--non-interactive', 'never ask a person: fail with LOGIN_REQUIRED instead')
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .exitOverride()
+    .usage('[options] [command]')
+    .argument('[command]')
+    .addHelpText('after', examples(['', 'call orders echo message=hi', 'bridge orders', 'check --strict']))
+    .action((name: string | undefined) => {
+      if (name !== undefined) program.error(`unknown command '${name}'`);
+      chosen({ load: () => import('./commands/default.js'), words: [], options: {} });
+    });
+  for (const { usage, does, examples: lines, options = [], load } of COMMANDS) {
+    const command = program.command(usage).description(does).addHelpText('after', examples(lines));
+    for (const [flags, text] of options) command.addOption(new Option(flags, text));
+    command.action(() => chosen({ load, words: command.args, options: command.opts() }));
+  }
+  program
+    .command('bridge <server-or-url>')
+    .description('a stdio MCP server in front of a remote one, for clients that speak only stdio')
+    .addHelpText('after', examples(['bridge orders', 'bridge https://mcp.example.com/mcp --auth oauth']))
+    .allowUnknownOption();
+  return program;
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 2_000_000)) throw new InvalidArgumentError('Give a number of seconds greater than 0.');
+  return value;
+}
+
+const examples = (lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  $ countersign ${line}`.trimEnd()).join('\n')}`;

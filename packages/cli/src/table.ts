@@ -1,0 +1,96 @@
+import Table from 'cli-table3';
+import stringWidth from 'string-width';
+
+const GAP = 2;
+const NARROWEST = 7;
+
+export interface TableOptions {
+  /** Columns of the terminal; undefined: as wide as it gets. */
+  readonly columns: number | undefined;
+  /** Colours a heading; the cells come as they should look, colours apart. */
+  readonly heading: (text: string) => string;
+}
+
+/** Rows under a heading, without borders, wrapped to fit. A terminal too narrow for columns gets a block of lines for each row. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[], options: TableOptions): string {
+  const natural = head.map((title, column) =>
+    Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(cellWidth)),
+  );
+  const widths = fit(natural, options.columns);
+  if (!widths) return blocks(head, rows, options);
+  const layout = new Table({
+    head: head.map(options.heading),
+    colWidths: widths.map((width, column) => width + (column < widths.length - 1 ? GAP : 0)),
+    wordWrap: true,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
+    chars: NO_BORDERS,
+  });
+  for (const row of rows) layout.push(head.map((_, column) => broken(row[column] ?? '', widths[column] ?? 1)));
+  return trimmed(layout.toString());
+}
+
+const NO_BORDERS = Object.fromEntries(
+  [
+    'top',
+    'top-mid',
+    'top-left',
+    'top-right',
+    'bottom',
+    'bottom-mid',
+    'bottom-left',
+    'bottom-right',
+    'left',
+    'left-mid',
+    'mid',
+    'mid-mid',
+    'right',
+    'right-mid',
+    'middle',
+  ].map((part) => [part, '']),
+);
+
+const cellWidth = (cell: string): number => Math.max(0, ...cell.split('\n').map((line) => stringWidth(line)));
+
+// The widest columns give first: the largest common limit under which all fit.
+function fit(natural: readonly number[], columns: number | undefined): number[] | undefined {
+  if (columns === undefined) return [...natural];
+  const available = columns - GAP * (natural.length - 1);
+  const total = (limit: number): number => natural.reduce((sum, width) => sum + Math.min(width, limit), 0);
+  let limit = Math.max(...natural);
+  while (limit > NARROWEST && total(limit) > available) limit--;
+  if (total(limit) > available) return undefined;
+  const widths = natural.map((width) => Math.min(width, limit));
+  for (let spare = available - total(limit), column = 0; spare > 0 && column < widths.length; column++) {
+    if ((natural[column] ?? 0) > limit) {
+      widths[column] = limit + 1;
+      spare--;
+    }
+  }
+  return widths;
+}
+
+// cli-table3 wraps at spaces and cuts a word that is longer than its column: here such a word goes on in the next line.
+function broken(cell: string, width: number): string {
+  return cell.replace(/\S+/g, (word) => {
+    if (stringWidth(word) <= width || word.includes('\x1b')) return word;
+    const lines = [''];
+    for (const { segment } of new Intl.Segmenter().segment(word)) {
+      const line = lines[lines.length - 1] ?? '';
+      if (stringWidth(line + segment) > width) lines.push(segment);
+      else lines[lines.length - 1] = line + segment;
+    }
+    return lines.join('\n');
+  });
+}
+
+function blocks(head: readonly string[], rows: readonly (readonly string[])[], { heading }: TableOptions): string {
+  return rows
+    .map((row) => head.flatMap((title, column) => (row[column] ? [`${heading(title)} ${row[column]}`] : [])).join('\n'))
+    .join('\n\n');
+}
+
+const trimmed = (text: string): string =>
+  text
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
