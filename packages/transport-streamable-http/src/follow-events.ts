@@ -47,7 +47,10 @@ export async function* followEvents(stream: FollowedStream): AsyncGenerator<Serv
         onRetry: (ms) => (retry = ms),
       })) {
         failures = 0;
-        if (event.id) stream.onEventId?.((lastEventId = event.id));
+        if (event.id) {
+          lastEventId = event.id; // on its own: an absent callback would leave its argument unevaluated
+          stream.onEventId?.(event.id);
+        }
         yield event;
       }
     } catch (error) {
