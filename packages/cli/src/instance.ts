@@ -1,5 +1,6 @@
 import bearer from '@countersign/auth-bearer';
 import headers from '@countersign/auth-headers';
+import oauth from '@countersign/auth-oauth';
 import {
   createCountersign,
   fileStore,
@@ -8,9 +9,11 @@ import {
   type CountersignOptions,
   type Plugin,
 } from '@countersign/core';
+import stdio from '@countersign/transport-stdio';
+import streamableHttp from '@countersign/transport-streamable-http';
 
 /** The plugins that the command line brings. */
-export const bundledPlugins: readonly Plugin[] = [bearer, headers];
+export const bundledPlugins: readonly Plugin[] = [bearer, headers, oauth, streamableHttp, stdio];
 
 export interface InstanceOptions extends Omit<CountersignOptions, 'plugins' | 'store' | 'pluginsFallback'> {
   /** Names of --plugin, looked for from the working folder. */

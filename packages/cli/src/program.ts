@@ -111,6 +111,12 @@ const COMMANDS: readonly CommandText[] = [
     examples: ['providers', 'providers --json'],
     load: () => import('./commands/providers.js'),
   },
+  {
+    usage: 'schema',
+    does: 'print the JSON Schema of a configuration, for editors',
+    examples: ['schema > countersign.schema.json'],
+    load: () => import('./commands/schema.js'),
+  },
 ];
 
 /** The commander program. It runs nothing: `chosen` is told what to run. Throws commander's errors, and prints none of them. */
