@@ -36,7 +36,7 @@ export function describe(error: unknown): RpcError {
   }
   return {
     code: known.code === 'TIMEOUT' ? TIMED_OUT : FAILED,
-    message: `${known.message} ${known.remedy}`,
+    message: `${known.message} ${known.server ? known.remedy.replaceAll('SERVER', known.server) : known.remedy}`,
     data: {
       code: known.code,
       ...(known.status === undefined ? {} : { status: known.status }),

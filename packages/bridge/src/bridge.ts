@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import { CountersignError, isCountersignError, silentLog, type Exchange, type Log } from '@countersign/core';
+import { CountersignError, silentLog, type Exchange, type Log } from '@countersign/core';
 import { describe, errorAnswer, INVALID_REQUEST, PARSE_ERROR } from './answers.js';
 import { isBatch, readEnvelopes, type Envelope } from './envelope.js';
 import { LineSplitter } from './lines.js';
@@ -7,7 +7,7 @@ import { OldSse } from './old-sse.js';
 import { Output } from './output.js';
 import { backoff, pause } from './pause.js';
 import { PendingRequests, type Call } from './pending.js';
-import { listChanges, signedOutAnswer, signedOutInitialize } from './signed-out.js';
+import { howTo, isSignedOut, listChanges, signedOutAnswer, signedOutInitialize } from './signed-out.js';
 import { StreamableHttp } from './streamable-http.js';
 import { Handshake, paramsOf, resultOf, type Upstream, type UpstreamContext } from './upstream.js';
 
@@ -42,9 +42,12 @@ export interface BridgeOptions {
 /** Bytes on their way to the server above which stdin waits, and requests under way above which it waits for a client that doesn't read. */
 const FULL = 67_108_864;
 const MANY = 256;
-/** Milliseconds that answers under way get after the end of stdin, and that the farewell to the server may take. */
-const GRACE = 900;
-const FAREWELL = 700;
+/** Milliseconds that answers under way get after the end of stdin, that the farewell to the server may take, and the client's reading of it all. */
+const GRACE = 800;
+const FAREWELL = 500;
+const LAST_WORDS = 300;
+/** Milliseconds after which a bridge that nobody signed in tries all the same. */
+const SELDOM = 30_000;
 
 /**
  * A stdio MCP server in front of a remote one. Resolves when the client has closed stdin or `signal` aborted, everything pending is answered
@@ -134,7 +137,8 @@ class Bridge {
     }
     // What failed reports in its own time.
     await new Promise(setImmediate);
-    await Promise.race([Promise.all([this.#upstream.close(), this.#output.end()]), pause(FAREWELL)]);
+    await Promise.race([this.#upstream.close(), pause(FAREWELL)]);
+    await Promise.race([this.#output.end(), pause(LAST_WORDS)]);
   }
 
   /** Resolves when nothing is under way, at the latest after `ms`. */
@@ -218,9 +222,9 @@ class Bridge {
       this.#output.write(Buffer.from(await this.#connect()));
       this.#enter('open');
     } catch (error) {
-      if (isCountersignError(error, 'LOGIN_REQUIRED')) {
+      if (isSignedOut(error)) {
         this.#signedOut = error;
-        this.#output.write(signedOutInitialize(body, id, this.#name, this.#login));
+        this.#output.write(signedOutInitialize(body, id, this.#name, howTo(error, this.#login)));
         this.#enter('signed-out');
         void this.#awaitLogin(before);
       } else {
@@ -249,12 +253,11 @@ class Bridge {
       this.#log.debug(`The server answered ${status} to initialize; trying the SSE transport.`);
       const old = new OldSse(this.#context);
       try {
-        const answer = await old.initialize();
         this.#upstream = old;
-        return answer;
+        return await old.initialize();
       } catch (again) {
         await old.close();
-        throw isCountersignError(again, 'LOGIN_REQUIRED') ? again : error;
+        throw isSignedOut(again) ? again : error;
       }
     }
   }
@@ -288,18 +291,25 @@ class Bridge {
   async #awaitLogin(seen: unknown): Promise<void> {
     const { credential } = this.#options;
     const { signal } = this.#closing;
+    let asked = performance.now();
     for (let failures = 5; !signal.aborted && this.#state === 'signed-out';) {
-      await pause(credential ? 1000 : backoff(failures++), signal);
+      await pause(credential ? 1000 : backoff(failures), signal);
       const now = credential?.();
-      if (signal.aborted || (credential && now === seen)) continue;
+      // Not every credential shows there: a cloud's own sign-in doesn't.
+      const due = performance.now() - asked > SELDOM;
+      if (signal.aborted || (credential && now === seen && !due)) continue;
+      asked = performance.now();
       try {
         const { capabilities } = resultOf(await this.#connect());
         await this.#upstream.initialized();
         this.#enter('open');
         for (const change of listChanges(capabilities)) this.#output.write(change);
       } catch (error) {
-        if (isCountersignError(error, 'LOGIN_REQUIRED')) seen = now;
-        else await pause(backoff(failures++), signal);
+        failures++;
+        if (isSignedOut(error)) {
+          seen = now;
+          this.#signedOut = error;
+        } else await pause(backoff(failures), signal);
       }
     }
   }

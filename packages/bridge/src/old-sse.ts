@@ -1,8 +1,8 @@
-import { CountersignError, isCountersignError, type ExchangeResponse } from '@countersign/core';
+import { CountersignError, discard, isCountersignError, type ExchangeResponse } from '@countersign/core';
 import { statusError } from './answers.js';
 import { backoff, pause } from './pause.js';
 import type { Call } from './pending.js';
-import { discard, readBody, readSome } from './read-body.js';
+import { readBody, readSome } from './read-body.js';
 import { SseParser } from './sse.js';
 import { ask, deliver, resultOf, type Upstream, type UpstreamContext } from './upstream.js';
 
@@ -57,41 +57,49 @@ export class OldSse implements Upstream {
 
   /** Opens the stream, and resolves when the server has said where to post. */
   async #connect(): Promise<void> {
-    const { exchange, url, output, idle, cap } = this.#context;
-    const { signal } = this.#closed;
-    const opening = AbortSignal.any([signal, AbortSignal.timeout(this.#context.timeout)]);
-    const response = await exchange({ method: 'GET', url, headers: [['accept', 'text/event-stream']] }, signal);
-    if (response.status !== 200)
-      throw statusError(response.status, response.statusText, await readSome(response.body, 65_536, output, opening));
-    if (!response.headers.get('content-type')?.toLowerCase().startsWith('text/event-stream')) {
-      discard(response.body);
-      throw new CountersignError('SERVER_ERROR', 'The server answered without an event stream.', {
-        status: response.status,
+    const { exchange, url, output, idle, cap, timeout } = this.#context;
+    const stop = new AbortController();
+    const give = (): void => stop.abort(new CountersignError('ABORTED', 'The bridge is shutting down.'));
+    this.#closed.signal.addEventListener('abort', give, { once: true });
+    const timer = setTimeout(
+      () => stop.abort(new CountersignError('TIMEOUT', 'The server did not say in time where to post.')),
+      timeout,
+    ).unref();
+    try {
+      const response = await exchange(
+        { method: 'GET', url, headers: [['accept', 'text/event-stream']], unbounded: true },
+        stop.signal,
+      );
+      if (response.status !== 200) {
+        throw statusError(
+          response.status,
+          response.statusText,
+          await readSome(response.body, 65_536, output, stop.signal),
+        );
+      }
+      if (!response.headers.get('content-type')?.toLowerCase().startsWith('text/event-stream')) {
+        discard(response.body);
+        throw new CountersignError('SERVER_ERROR', 'The server answered without an event stream.', {
+          status: response.status,
+        });
+      }
+      this.#stream = response;
+      await new Promise<void>((resolve, reject) => {
+        const parser = new SseParser((data, event) => {
+          if (event === 'message') deliver(this.#context, data);
+          if (event !== 'endpoint') return;
+          this.#endpoint = endpoint(data.toString(), url);
+          resolve();
+        }, cap);
+        const over = (error?: unknown): void => {
+          reject(error as Error);
+          this.#lost(response, error);
+        };
+        readBody(response.body, output, (bytes) => parser.push(bytes), { signal: stop.signal, idle }).then(over, over);
       });
+    } finally {
+      clearTimeout(timer);
     }
-    this.#stream = response;
-    await new Promise<void>((resolve, reject) => {
-      const late = (): void =>
-        void response.body.destroy(new CountersignError('TIMEOUT', 'The server did not say in time where to post.'));
-      opening.addEventListener('abort', late);
-      const parser = new SseParser((data, event) => {
-        if (event === 'endpoint') {
-          opening.removeEventListener('abort', late);
-          try {
-            this.#endpoint = endpoint(data.toString(), url);
-            resolve();
-          } catch (error) {
-            response.body.destroy(error as Error);
-          }
-        } else if (event === 'message') deliver(this.#context, data);
-      }, cap);
-      const over = (error?: unknown): void => {
-        opening.removeEventListener('abort', late);
-        reject(error as Error);
-        this.#lost(response, error);
-      };
-      readBody(response.body, output, (bytes) => parser.push(bytes), { signal, idle }).then(over, over);
-    });
   }
 
   /** What was asked on the stream can't be answered any more. A session that had begun is begun again. */
@@ -139,7 +147,10 @@ export class OldSse implements Upstream {
     if (this.#version !== undefined) headers.push(['mcp-protocol-version', this.#version]);
     try {
       if (!this.#endpoint) throw new CountersignError('UNREACHABLE', 'The connection to the server is lost.');
-      const response = await exchange({ method: 'POST', url: this.#endpoint, headers, body: call.body }, signal);
+      const response = await exchange(
+        { method: 'POST', url: this.#endpoint, headers, body: call.body, unbounded: true },
+        signal,
+      );
       if (response.status >= 200 && response.status < 300) discard(response.body);
       else
         throw statusError(response.status, response.statusText, await readSome(response.body, 65_536, output, signal));

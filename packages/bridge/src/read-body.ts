@@ -78,15 +78,3 @@ export async function readSome(body: Readable, limit: number, output: Output, si
   }
   return text.take().subarray(0, limit);
 }
-
-/** Lets a body go that nobody reads: a short one to its end, so that its connection can serve again. */
-export function discard(body: Readable): void {
-  let length = 0;
-  body.on('error', () => undefined);
-  body.on('data', (bytes: Buffer) => {
-    length += bytes.length;
-    if (length > 65_536) body.destroy();
-  });
-  const timer = setTimeout(() => body.destroy(), 5000).unref();
-  body.on('close', () => clearTimeout(timer));
-}

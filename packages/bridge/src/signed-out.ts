@@ -1,4 +1,4 @@
-import { findCountersignError } from '@countersign/core';
+import { ERROR_CODES, findCountersignError, isCountersignError } from '@countersign/core';
 import { describe, errorAnswer, resultAnswer } from './answers.js';
 import type { Envelope } from './envelope.js';
 import { paramsOf } from './upstream.js';
@@ -12,29 +12,34 @@ const EMPTY: Readonly<Record<string, unknown>> = {
   'prompts/list': { prompts: [] },
 };
 
+/** The errors that a person mends by signing in somewhere. */
+export function isSignedOut(error: unknown): boolean {
+  return isCountersignError(error, 'LOGIN_REQUIRED', 'CREDENTIAL_UNAVAILABLE');
+}
+
+/** What to run: the vendor's command where the error names one, else ours. */
+export function howTo(error: unknown, login: string): string {
+  const known = findCountersignError(error);
+  return known && known.remedy !== ERROR_CODES[known.code].remedy ? known.remedy : `Run \`${login}\`.`;
+}
+
 /** What the bridge says to `initialize` while nobody is signed in: it is a server without tools yet, and here is how to get them. */
-export function signedOutInitialize(body: Buffer, id: string, name: string, login: string): Buffer {
+export function signedOutInitialize(body: Buffer, id: string, name: string, remedy: string): Buffer {
   const version = paramsOf(body)?.['protocolVersion'];
   return resultAnswer(id, {
     protocolVersion: typeof version === 'string' ? version : '2025-11-25',
     capabilities: { tools: { listChanged: true }, resources: { listChanged: true }, prompts: { listChanged: true } },
     serverInfo: { name, version: '0.0.0' },
-    instructions: `Nobody is signed in to ${name} yet. Ask the user to run \`${login}\` in a terminal; the tools of ${name} appear by themselves as soon as that is done.`,
+    instructions: `Nobody is signed in to ${name} yet. Tell the user: ${remedy} The tools of ${name} appear by themselves as soon as that is done.`,
   });
 }
 
 /** The answer to any other request while nobody is signed in: empty lists, and for the rest the error with the command. */
 export function signedOutAnswer({ id, method }: Envelope, error: unknown, login: string): Buffer {
   const empty = Object.hasOwn(EMPTY, method!) ? EMPTY[method!] : undefined;
-  return empty ? resultAnswer(id!, empty) : errorAnswer(id!, loginError(error, login));
-}
-
-function loginError(error: unknown, login: string): { code: number; message: string; data?: unknown } {
+  if (empty) return resultAnswer(id!, empty);
   const message = findCountersignError(error)?.message ?? 'Nobody is signed in.';
-  return {
-    ...describe(error),
-    message: message.includes(login) ? message : `${message} Run \`${login}\` in a terminal.`,
-  };
+  return errorAnswer(id!, { ...describe(error), message: `${message} ${howTo(error, login)}` });
 }
 
 /** The notifications that make a client ask anew, for what the server has. */

@@ -1,9 +1,9 @@
-import { CountersignError, isCountersignError, type ExchangeResponse } from '@countersign/core';
+import { CountersignError, discard, isCountersignError, type ExchangeResponse } from '@countersign/core';
 import { AnsweredError, statusError } from './answers.js';
 import { Gather } from './gather.js';
 import { backoff, pause } from './pause.js';
 import type { Call } from './pending.js';
-import { discard, readBody, readSome } from './read-body.js';
+import { readBody, readSome } from './read-body.js';
 import { SseParser } from './sse.js';
 import { ask, deliver, resultOf, type Upstream, type UpstreamContext } from './upstream.js';
 
@@ -114,7 +114,7 @@ export class StreamableHttp implements Upstream {
   async #post(call: Call, { post }: Session): Promise<ExchangeResponse> {
     const { exchange, url, output } = this.#context;
     const { signal } = call.controller;
-    const response = await exchange({ method: 'POST', url, headers: post, body: call.body }, signal);
+    const response = await exchange({ method: 'POST', url, headers: post, body: call.body, unbounded: true }, signal);
     if (response.status >= 200 && response.status < 300) return response;
     throw statusError(response.status, response.statusText, await readSome(response.body, 65_536, output, signal));
   }
@@ -193,7 +193,7 @@ export class StreamableHttp implements Upstream {
     if (lastEventId !== undefined) headers.push(['last-event-id', lastEventId]);
     let response: ExchangeResponse;
     try {
-      response = await exchange({ method: 'GET', url, headers }, signal);
+      response = await exchange({ method: 'GET', url, headers, unbounded: true }, signal);
     } catch (error) {
       if (
         isCountersignError(
