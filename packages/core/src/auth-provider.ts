@@ -30,6 +30,12 @@ export interface Attempt {
   memo<T>(key: object, make: () => T): T;
 }
 
+/** What a refusal says, in the vendor's words, and what mends it. */
+export interface RefusalMeaning {
+  readonly said: string;
+  readonly remedy: string;
+}
+
 /** Status and headers of a response. */
 export interface ResponseHead {
   readonly status: number;
@@ -45,6 +51,8 @@ export interface AuthProvider {
   challenge?(context: ChallengeContext): Promise<boolean>;
   /** Sees every response's status and headers: a server clock, a DPoP nonce. */
   observe?(response: ResponseHead): void;
+  /** A 401 or 403 stays: what it means in this scheme, for the error that the caller sees. `body` is its beginning (4 KB). `undefined` when the refusal is not of this scheme. */
+  explain?(response: ResponseHead, body: string): RefusalMeaning | undefined;
   /** Computes a variable that the definition lists, for `${NAME}` in headers and in a child's environment (then without a request). */
   variable?(
     name: string,

@@ -24,6 +24,7 @@ export type {
   LoginEvent,
   OutgoingRequest,
   ProviderStatus,
+  RefusalMeaning,
   ResponseHead,
   TlsOptions,
 } from './auth-provider.js';

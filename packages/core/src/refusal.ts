@@ -1,4 +1,4 @@
-import type { CredentialStatus } from './auth-provider.js';
+import type { AuthProvider, CredentialStatus } from './auth-provider.js';
 import { peekBody } from './body-limits.js';
 import { parseChallenges } from './challenges.js';
 import { CountersignError } from './errors.js';
@@ -10,15 +10,20 @@ export async function refusal(
   server: string,
   methods: readonly string[],
   status: CredentialStatus | undefined,
+  providers: readonly AuthProvider[] = [],
 ): Promise<CountersignError> {
   const field = response.headers.get('www-authenticate');
   const challenges = parseChallenges(field);
   const { start, body } = await peekBody(response.body, 4096, 2_000);
   body.destroy();
+  const text = start.toString('utf8');
+  const meaning = providers.map((provider) => provider.explain?.(response, text)).find((one) => one !== undefined);
   const said =
+    meaning?.said ??
     challenges.map(({ parameters }) => parameters['error_description'] ?? parameters['error']).find(Boolean) ??
-    sentence(start.toString('utf8'));
-  const says = said ? ` It says: ${JSON.stringify(said.slice(0, 200))}.` : '';
+    sentence(text);
+  const remedy = meaning ? { remedy: meaning.remedy } : {};
+  const says = said ? ` It says: ${JSON.stringify(said.slice(0, 400))}.` : '';
   const whose =
     methods.length > 0
       ? `the credential of ${methods.join(' and ')}${status?.source ? ` (${status.source})` : ''}`
@@ -27,6 +32,7 @@ export async function refusal(
     return new CountersignError('FORBIDDEN', `403 Forbidden: server ${server} refuses ${whose}.${says}`, {
       server,
       status: 403,
+      ...remedy,
     });
   }
   const oauth = challenges.some(
@@ -36,7 +42,7 @@ export async function refusal(
     server,
     status: 401,
     ...(methods.length > 0
-      ? {}
+      ? remedy
       : {
           remedy: oauth
             ? 'The server offers OAuth: add "auth": { "method": "oauth" } to it.'

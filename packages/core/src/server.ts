@@ -171,7 +171,13 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
       const accepted: Exchange = async (request, requestSignal) => {
         const response = await wrap(exchange)(request, requestSignal);
         if (response.status !== 401 && response.status !== 403) return response;
-        throw await refusal(response, name, methodsOf(chain), await status(false).catch(() => undefined));
+        throw await refusal(
+          response,
+          name,
+          methodsOf(chain),
+          await status(false).catch(() => undefined),
+          chain.members.map(({ provider }) => provider),
+        );
       };
       const services: TransportServices = {
         server: { name, url },
