@@ -1,0 +1,36 @@
+/** The part of aws4 1.13 that the signer stands on. */
+declare module 'aws4' {
+  interface SignerRequest {
+    host: string;
+    method: string;
+    service: string;
+    region: string;
+    headers: Record<string, string>;
+    hostname?: string;
+  }
+  interface SignerCredentials {
+    accessKeyId: string;
+    secretAccessKey: string;
+  }
+  export class RequestSigner {
+    constructor(request: SignerRequest, credentials: SignerCredentials);
+    readonly request: SignerRequest;
+    readonly credentials: SignerCredentials;
+    readonly service: string;
+    readonly region: string;
+    /** `20150830T123600Z`. */
+    datetime: string;
+    /** Set, it keeps aws4 from preparing the request its own way. */
+    parsedPath: object;
+    authHeader(): string;
+    signature(): string;
+    stringToSign(): string;
+    canonicalString(): string;
+    signedHeaders(): string;
+    credentialString(): string;
+    getDate(): string;
+    getDateTime(): string;
+  }
+  const aws4: { RequestSigner: typeof RequestSigner };
+  export default aws4;
+}
