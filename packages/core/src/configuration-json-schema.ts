@@ -18,7 +18,7 @@ export function configurationSchema({ auth, transports }: Pick<InstalledProvider
   const server = {
     ...base,
     properties: {
-      ...Object.assign({}, ...own),
+      ...(Object.assign({}, ...own) as JsonSchema),
       ...base.properties,
       auth: { description: 'One method, or a list of them.', anyOf: [method, { type: 'array', items: method }] },
     },

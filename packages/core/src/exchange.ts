@@ -1,14 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import type { Attempt, AuthProvider, OutgoingRequest } from './auth-provider.js';
-import { peekBody } from './body-limits.js';
-import { parseChallenges } from './challenges.js';
+import { abortable } from './abortable.js';
+import { ClaimedHeaders, holdsSecret, RequestAttempt } from './attempt.js';
+import type { AuthProvider, OutgoingRequest } from './auth-provider.js';
 import type { Clock } from './clock.js';
+import { startDeadline } from './deadline.js';
 import { CountersignError, findCountersignError } from './errors.js';
-import { HeaderFields } from './header-fields.js';
+import type { HeaderFields } from './header-fields.js';
 import type { Log } from './log.js';
 import { isLoopback } from './origin.js';
-import { isPublicName, isSensitiveName } from './redactor.js';
+import { followRedirect, isRedirect } from './redirect.js';
+import { discard, renew } from './renewal.js';
 import { retryAfter } from './retry-after.js';
 import type { Sender, SenderResponse } from './sender.js';
 
@@ -65,15 +66,10 @@ export interface ExchangeSettings {
   conceal(secret: string): void;
 }
 
-const MAX_REDIRECTS = 3;
 const MAX_CHALLENGES = 2;
-const MAX_ATTEMPTS = 12;
 const MAX_WAITS = 3;
 /** Longer delays than this are the caller's to wait. */
 const MAX_DELAY_MS = 30_000;
-const RENEWAL_MS = 55_000;
-const PEEK_BYTES = 65_536;
-const PEEK_MS = 5_000;
 
 /** Makes the exchange of one server. */
 export function createExchange(settings: ExchangeSettings): Exchange {
@@ -87,7 +83,7 @@ export function createExchange(settings: ExchangeSettings): Exchange {
       return deadline.hand(response);
     } catch (error) {
       deadline.clear();
-      throw error;
+      throw named(error, server.name);
     }
   };
 
@@ -115,13 +111,16 @@ export function createExchange(settings: ExchangeSettings): Exchange {
       const location = response.headers.get('location');
       if (location !== undefined && isRedirect(response.status)) {
         discard(response.body);
-        url = followed(url, location, request.method, response.status, ++redirects);
+        url = followRedirect(server.name, url, location, request.method, {
+          status: response.status,
+          count: ++redirects,
+        });
         continue;
       }
       if (response.status === 401 || response.status === 403) {
         usage.refused++;
-        if (challenges++ < MAX_CHALLENGES && number < MAX_ATTEMPTS) {
-          const refused = await renew(outgoing, response, epochs, signal);
+        if (challenges++ < MAX_CHALLENGES) {
+          const refused = await renew(chain, outgoing, response, epochs, signal);
           if (refused === 'renewed') continue;
           response = refused;
         }
@@ -162,12 +161,8 @@ export function createExchange(settings: ExchangeSettings): Exchange {
     for (const member of chain) {
       if (!member.authorizes) continue;
       headers.claimant = member;
-      try {
-        const pending = member.provider.authorize(outgoing, signal);
-        if (pending) await settled(pending, signal);
-      } catch (error) {
-        throw named(error, server.name);
-      }
+      const pending = member.provider.authorize(outgoing, signal);
+      if (pending) await abortable(pending, signal);
     }
     headers.claimant = undefined;
     for (const [name, owner] of headers.claims) {
@@ -193,81 +188,8 @@ export function createExchange(settings: ExchangeSettings): Exchange {
       // A kept connection that the server had closed meanwhile: nothing was answered, and the request may run twice without harm.
       const reused = (findCountersignError(error)?.cause as { reusedSocket?: boolean } | undefined)?.reusedSocket;
       if (reused && !signal.aborted && isSafe(request)) return settings.sender.send(outgoing, signal);
-      throw named(error, server.name);
+      throw error;
     }
-  }
-
-  function followed(from: URL, location: string, method: string, status: number, count: number): URL {
-    const refuse = (why: string): never => {
-      throw new CountersignError(
-        'REDIRECT_REFUSED',
-        `Server ${server.name} answered ${status} ${why}; nothing was sent there.`,
-        { server: server.name, status },
-      );
-    };
-    if (!URL.canParse(location, from.href)) return refuse('with a location that is not a URL');
-    const to = new URL(location, from);
-    to.hash = '';
-    if (to.origin !== from.origin || to.username || to.password)
-      return refuse(
-        `to another origin (${to.protocol === 'http:' || to.protocol === 'https:' ? to.origin : to.protocol})`,
-      );
-    if (status < 307 && method !== 'GET' && method !== 'HEAD')
-      return refuse(`to a ${method}, which would become a GET`);
-    if (count > MAX_REDIRECTS) return refuse(`more than ${MAX_REDIRECTS} times in a row`);
-    return to;
-  }
-
-  /** Asks every provider that can renew; a renewal is shared by all that wait for it, and none of them can abort it. */
-  async function renew(
-    outgoing: OutgoingRequest,
-    response: SenderResponse,
-    epochs: readonly number[],
-    signal: AbortSignal,
-  ): Promise<'renewed' | SenderResponse> {
-    const field = response.headers.get('www-authenticate');
-    const key = `${response.status} ${field ?? ''}`;
-    let peeked: ReturnType<typeof peekBody> | undefined;
-    let again = false;
-    try {
-      for (const [index, member] of chain.entries()) {
-        if (!member.provider.challenge) continue;
-        if (member.epoch !== epochs[index]) {
-          again = true;
-          continue;
-        }
-        let renewal = member.renewals.get(key);
-        if (!renewal) {
-          const lifetime = AbortSignal.timeout(RENEWAL_MS);
-          const asked = member.provider.challenge({
-            request: outgoing,
-            response: { status: response.status, headers: response.headers, url: outgoing.url },
-            challenges: parseChallenges(field),
-            body: async (limit = PEEK_BYTES) =>
-              (await (peeked ??= peekBody(response.body, PEEK_BYTES, PEEK_MS))).start
-                .subarray(0, limit)
-                .toString('utf8'),
-            signal: lifetime,
-          });
-          renewal = settled(asked, lifetime)
-            .then((renewed) => {
-              if (renewed) member.epoch++;
-              return renewed;
-            })
-            .finally(() => member.renewals.delete(key));
-          renewal.catch(() => undefined);
-          member.renewals.set(key, renewal);
-        }
-        if (await settled(renewal, signal)) again = true;
-      }
-    } catch (error) {
-      discard(response.body);
-      throw named(error, server.name);
-    }
-    const body = peeked ? (await peeked).body : response.body;
-    if (!again) return { ...response, body };
-    discard(body);
-    return 'renewed';
   }
 
   async function wait(
@@ -293,108 +215,6 @@ export function createExchange(settings: ExchangeSettings): Exchange {
   }
 }
 
-/** Credentials go by their header's name, and by who set them. */
-export function holdsSecret(name: string, owner: ChainMember | undefined): boolean {
-  return (
-    isSensitiveName(name) || ((owner?.stage === 'credential' || owner?.stage === 'signature') && !isPublicName(name))
-  );
-}
-
-/** One clock reading, one nonce and one memory for everything within an attempt. */
-class RequestAttempt implements Attempt {
-  readonly time: Date;
-  #nonce: string | undefined;
-  #memo: Map<object, unknown> | undefined;
-  constructor(
-    readonly number: number,
-    clock: Clock,
-  ) {
-    this.time = new Date(clock.now());
-  }
-  get nonce(): string {
-    return (this.#nonce ??= randomUUID());
-  }
-  memo<T>(key: object, make: () => T): T {
-    const memo = (this.#memo ??= new Map());
-    if (!memo.has(key)) memo.set(key, make());
-    return memo.get(key) as T;
-  }
-}
-
-/** Header fields that remember which member set what, so that two don't overwrite each other unseen. */
-export class ClaimedHeaders extends HeaderFields {
-  readonly claims = new Map<string, ChainMember>();
-  claimant: ChainMember | undefined;
-
-  override set(name: string, value: string): void {
-    super.set(name, value);
-    if (!this.claimant) return;
-    const key = name.toLowerCase();
-    const before = this.claims.get(key);
-    if (
-      before &&
-      before !== this.claimant &&
-      this.claimant.stage !== 'signature' &&
-      this.claimant.stage !== 'signed-headers'
-    ) {
-      throw new CountersignError(
-        'HEADER_CONFLICT',
-        `Both ${before.type} and ${this.claimant.type} set the header ${key}.`,
-      );
-    }
-    this.claims.set(key, this.claimant);
-  }
-}
-
-/** Aborts a request at its deadline or with its caller; afterwards watches over the body until that has ended. */
-function startDeadline({ server, timeout, idle }: ExchangeSettings, parent: AbortSignal | undefined) {
-  const controller = new AbortController();
-  const late = (): void =>
-    controller.abort(
-      new CountersignError('TIMEOUT', `Server ${server.name} did not answer within ${timeout / 1000} s.`, {
-        server: server.name,
-      }),
-    );
-  const timer = setTimeout(late, timeout);
-  const forward = (): void => controller.abort(parent?.reason);
-  if (parent?.aborted) forward();
-  else parent?.addEventListener('abort', forward, { once: true });
-  const clear = (): void => {
-    clearTimeout(timer);
-    parent?.removeEventListener('abort', forward);
-  };
-  return {
-    signal: controller.signal,
-    clear,
-    hand(response: ExchangeResponse): ExchangeResponse {
-      const { body } = response;
-      const stream = response.headers.get('content-type')?.toLowerCase().startsWith('text/event-stream') ?? false;
-      if (stream) clearTimeout(timer);
-      else timer.unref(); // an answer that nobody reads keeps no process alive
-      if (stream && idle !== undefined) watchIdle(body, idle, server.name);
-      if (body.closed || body.readableEnded) clear();
-      else body.once('end', clear).once('close', clear);
-      return response;
-    },
-  };
-}
-
-function watchIdle(body: Readable, idle: number, name: string): void {
-  const timer = setTimeout(
-    () =>
-      body.destroy(
-        new CountersignError('TIMEOUT', `Server ${name} sent nothing for ${idle / 1000} s.`, { server: name }),
-      ),
-    idle,
-  );
-  const push = body.push.bind(body);
-  body.push = (chunk, encoding) => {
-    timer.refresh(); // what arrives counts, not what the reader takes
-    return push(chunk, encoding);
-  };
-  body.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer));
-}
-
 const SAFE_METHOD = /^(?:initialize|ping|server\/discover|prompts\/get|[\w/]+\/(?:list|read))$/;
 
 /** May run twice without harm: a GET, or a JSON-RPC request that only reads. */
@@ -409,30 +229,6 @@ function isSafe({ method, body }: ExchangeRequest): boolean {
   } catch {
     return false; // not JSON: whatever it is, once is enough
   }
-}
-
-function isRedirect(status: number): boolean {
-  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
-}
-
-/** Lets go of a body that nobody reads: to its end if that is near, which keeps the connection. */
-export function discard(body: Readable): void {
-  body.on('error', () => undefined); // nobody reads it any more
-  body.resume();
-  setTimeout(() => body.destroy(), 1_000).unref(); // an endless one gives its connection back by force
-}
-
-/** The promise, or the signal's reason if that comes first; the promise goes on. */
-function settled<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) {
-    promise.catch(() => undefined);
-    return Promise.reject(signal.reason as Error);
-  }
-  return new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 function named(error: unknown, server: string): unknown {

@@ -36,7 +36,8 @@ export type {
   TransportServices,
 } from './transport-provider.js';
 export { renewing, type Expiring, type Renewing } from './renewing.js';
-export { abortable, ENDPOINT_DEADLINE, endpointFetch, type EndpointFetch } from './endpoint-fetch.js';
+export { abortable } from './abortable.js';
+export { ENDPOINT_DEADLINE, endpointFetch, type EndpointFetch } from './endpoint-fetch.js';
 export type { VariableSource } from './variable-source.js';
 export { hashKey, scopeStore, type SecretStore, type TokenStore } from './secret-store.js';
 export { memoryStore } from './memory-store.js';
@@ -68,6 +69,7 @@ export { readEvents, type EventStreamOptions, type ServerSentEvent } from './eve
 export { PendingRequests, type PendingRequest, type PendingRequestsOptions } from './pending-requests.js';
 export { readText, refusedResponse } from './response-body.js';
 export { createCountersign } from './create-countersign.js';
+export { discard } from './renewal.js';
 export { configurationSchema } from './configuration-json-schema.js';
 export { loadPlugins } from './load-plugins.js';
 export { createContainer } from './container.js';
@@ -75,4 +77,3 @@ export { authorizedFetch } from './authorized-fetch.js';
 export { nodeSender } from './node-sender.js';
 export { isSensitiveName } from './redactor.js';
 export { isLoopback } from './origin.js';
-export { discard } from './exchange.js';

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { RequestPreview } from './countersign.js';
-import { ClaimedHeaders, holdsSecret, type ExchangeRequest } from './exchange.js';
+import { ClaimedHeaders, holdsSecret } from './attempt.js';
+import type { ExchangeRequest } from './exchange.js';
 import { HeaderFields } from './header-fields.js';
 import type { Redactor } from './redactor.js';
 import type { SenderRequest } from './sender.js';

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.js';
-import { abortable } from './endpoint-fetch.js';
+import { abortable } from './abortable.js';
 
 /** A credential that ends. */
 export interface Expiring {
