@@ -1,3 +1,4 @@
+import type { Progress } from '@modelcontextprotocol/sdk/types.js';
 import { callArguments, type ArgumentSchema } from '../call-arguments.js';
 import type { Context, RunCommand } from '../context.js';
 import { EXIT } from '../exit-code.js';
@@ -18,18 +19,17 @@ export const run: RunCommand = async (context, [server = '', tool = '', ...words
     'tools/call',
     { name: tool, arguments: values },
     // Asking for progress lets the server say that it is still at work, which counts the timeout anew.
-    {
-      onprogress: ({ progress, total, message }) =>
-        context.screen.progress(
-          context.screen.shown(`${tool}: ${message ?? ''} ${progress}${total === undefined ? '' : ` of ${total}`}`),
-        ),
-    },
+    { onprogress: (progress) => context.screen.progress(context.screen.shown(progressText(tool, progress))) },
   );
   context.screen.progress(undefined);
   if (context.screen.json) context.screen.document(result);
   else context.screen.print(context.screen.shown(callText(result)));
   return result.isError === true ? EXIT.serverError : EXIT.done;
 };
+
+function progressText(tool: string, { progress, total, message }: Progress): string {
+  return `${tool}: ${progress}${total === undefined ? '' : ` of ${total}`}${message === undefined ? '' : `, ${message}`}`;
+}
 
 async function inputSchema(context: Context, server: string, tool: string): Promise<ArgumentSchema | undefined> {
   const { items } = await withSession(context, server, (connection) =>

@@ -29,7 +29,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     usage: '[SERVER…]',
     does: 'the servers, and how the connection to each is',
     server: 'list',
-    run: lazily(() => import('../commands/connections.js')),
+    run: connections,
   },
   refresh: {
     usage: '[SERVER]',
@@ -119,6 +119,11 @@ async function help({ screen }: Context): Promise<number> {
   const lines = Object.entries(verbs).map(([name, { usage, does }]) => [`/${name} ${usage}`.trim(), does] as const);
   const width = Math.max(...lines.map(([usage]) => usage.length));
   for (const [usage, does] of lines) screen.print(`  ${screen.style('cyan', usage.padEnd(width))}  ${does}`);
+  return 0;
+}
+
+async function connections(context: Context, names: readonly string[]): Promise<number> {
+  printConnections(context, await connectAll(context, names));
   return 0;
 }
 
