@@ -58,6 +58,8 @@ function enterprise() {
   };
 }
 
+const EXAMPLES = { number: 1, integer: 1, boolean: true, object: {}, array: [], string: 'x' };
+
 const auth = scenario.startsWith('auth/') ? { auth: { method: 'oauth', callbackPort: 0, ...AUTH[scenario] } } : {};
 const app = await createCountersign({
   plugins: [oauth, streamableHttp],
@@ -80,16 +82,26 @@ async function sdk() {
   client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: {} }));
   await client.connect(await app.transport('server'));
   const { tools } = await client.listTools();
-  for (const tool of tools) await client.request(callOf(tool), CallToolResultSchema);
+  for (const tool of tools)
+    await client.request(
+      { method: 'tools/call', params: { name: tool.name, arguments: argumentsOf(tool, tools) } },
+      CallToolResultSchema,
+    );
   await client.close();
 }
 
-function callOf({ name }) {
-  return { method: 'tools/call', params: { name, arguments: name === 'add_numbers' ? { a: 5, b: 3 } : {} } };
+/** Arguments that the suite's tools expect; the echo gets the schema of the tool beside it. */
+function argumentsOf({ name, inputSchema }, tools) {
+  const call = context.toolCalls?.find((one) => one.name === name);
+  if (call) return call.arguments;
+  if (name === 'add_numbers') return { a: 5, b: 3 };
+  if (name === 'json_schema_echo') return { schema: tools.find((one) => one.name !== name)?.inputSchema };
+  const { properties = {}, required = [] } = inputSchema;
+  return Object.fromEntries(required.map((key) => [key, EXAMPLES[properties[key]?.type] ?? 'x']));
 }
 
 /** 2026-07-28 is spoken by SDK v2 only: it gets Countersign's fetch. */
 async function newWire() {
   const { runOnNewWire } = await import('./new-wire.mjs');
-  await runOnNewWire(url, app.fetch('server'), scenario);
+  await runOnNewWire(url, app.fetch('server'), scenario, argumentsOf);
 }

@@ -8,13 +8,14 @@ import { fateOf } from './http.js';
 export async function probe(fetch: GuardedFetch, server: URL, signal?: AbortSignal): Promise<Challenge | undefined> {
   const first = await post(fetch, server, INITIALIZE, {}, signal);
   if (first.challenge) return first.challenge;
-  if (first.status >= 300)
-    return first.status === 404 || first.status === 405 ? getStream(fetch, server, signal) : undefined;
-  const session: Record<string, string> = first.session ? { 'mcp-session-id': first.session } : {};
-  const headers = { ...session, 'mcp-protocol-version': VERSION };
+  const headers: Record<string, string> = {
+    'mcp-protocol-version': VERSION,
+    ...(first.session ? { 'mcp-session-id': first.session } : {}),
+  };
   const second = await post(fetch, server, TOOLS_LIST, headers, signal);
   if (first.session) await send(fetch, server, { method: 'DELETE', headers }, signal).catch(() => undefined);
-  return second.challenge;
+  if (second.challenge || (first.status !== 404 && first.status !== 405)) return second.challenge;
+  return getStream(fetch, server, signal);
 }
 
 const VERSION = '2025-11-25';
