@@ -1,1 +1,11 @@
-export {};
+export { testSecretStore, type SecretStoreSubject } from './secret-store.js';
+export {
+  recordMcpServer,
+  type Answer,
+  type ReceivedRequest,
+  type RecordingServer,
+  type RecordingServerOptions,
+} from './recording-server.js';
+export { stdioServer } from './mcp-messages.js';
+export { manualClock, type ManualClock } from './manual-clock.js';
+export type { TestFunction } from './expectations.js';
