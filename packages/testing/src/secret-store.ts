@@ -6,13 +6,13 @@ import { inProcesses, killHolder } from './store-processes.js';
 /** A store under test, and what is needed to put it to the test. */
 export interface SecretStoreSubject {
   /** Opens the store. Called twice within a test, as two processes would; both see the same secrets. Keys of the kit begin with "kit.". */
-  create(): SecretStore | Promise<SecretStore>;
+  readonly create: () => SecretStore | Promise<SecretStore>;
   /** Called with each store that a test opened, at its end: by default the store's own `dispose`. */
-  close?(store: SecretStore): void | Promise<void>;
+  readonly close?: (store: SecretStore) => void | Promise<void>;
   /** Makes a store's writes fail (a full disk, a lost connection) until called with false. With it, the kit tests that the old value stays. */
-  failWrites?(failing: boolean): void | Promise<void>;
+  readonly failWrites?: (failing: boolean) => void | Promise<void>;
   /** Takes the lock of a key away from its holder, as another process does that waited too long. With it, the kit tests that nothing is written late. */
-  loseLock?(key: string): void | Promise<void>;
+  readonly loseLock?: (key: string) => void | Promise<void>;
   /** A JavaScript module whose default export is `create`. With it, the kit runs three processes on one key, and kills a holder. */
   readonly processes?: URL;
   /** Environment for those processes, besides this one's. */

@@ -21,8 +21,8 @@ export function leakIn(text: string, secrets: readonly string[]): string | undef
 /** All that an error shows: name, message, stack, own fields, and the same of its causes. */
 export function textOf(error: unknown, depth = 0): string {
   if (depth > 8 || error === undefined || error === null) return '';
-  if (typeof error !== 'object') return String(error as string);
-  const { message, stack, cause } = error as Error;
+  if (!(error instanceof Error)) return JSON.stringify(error) ?? '';
+  const { message, stack, cause } = error;
   let fields = '';
   try {
     fields = JSON.stringify(error);

@@ -111,7 +111,7 @@ const broken: [what: string, create: () => SecretStore, test: string, message: R
   ],
   [
     'resolves update to nothing',
-    sharedStoreWith((store) => ({ update: async (...args) => void (await store.update(...args)) as undefined })),
+    sharedStoreWith((store) => ({ update: async (...args) => void (await store.update(...args)) })),
     'keeps what an update answers',
     /resolve to what `change` answered/,
   ],
