@@ -47,6 +47,7 @@ describe('PendingRequests', () => {
   test('ends a request at its deadline, says so, and lets the transport cancel it', async () => {
     const { pending, answers, late } = collect(20);
     const request = pending.begin({ jsonrpc: '2.0', id: 1, method: 'initialize' })!;
+    pending.startTime(request);
     await new Promise<void>((resolve) => request.signal.addEventListener('abort', () => setImmediate(resolve)));
     expect(answers).toEqual([
       expect.objectContaining({

@@ -14,7 +14,7 @@ export interface PendingRequest {
 export interface PendingRequestsOptions {
   /** The server's name, for the messages. */
   readonly server: string;
-  /** Milliseconds that each request has. */
+  /** Milliseconds that each request has, from `startTime` on. */
   readonly timeout: number;
   /** Takes the answers that this side makes up. */
   answer(message: JsonRpcMessage): void;
@@ -24,7 +24,7 @@ export interface PendingRequestsOptions {
   explain?(request: PendingRequest): string | undefined;
 }
 
-type Entry = PendingRequest & { readonly timer: NodeJS.Timeout };
+type Entry = PendingRequest & { timer?: NodeJS.Timeout };
 
 const LONGEST = 2 ** 31 - 1; // setTimeout fires at once beyond it
 const CONNECTION_CLOSED = -32000; // the codes that the MCP SDK uses for the same
@@ -48,8 +48,7 @@ export class PendingRequests {
     const { id, method } = message;
     if (typeof method !== 'string' || (typeof id !== 'string' && typeof id !== 'number')) return undefined;
     const controller = new AbortController();
-    const timer = setTimeout(() => this.#expire(entry), Math.min(this.#options.timeout, LONGEST));
-    const entry: Entry = { id, method, signal: controller.signal, abort: () => controller.abort(), timer };
+    const entry: Entry = { id, method, signal: controller.signal, abort: () => controller.abort() };
     this.#entries.set(String(id), entry);
     return entry;
   }
@@ -61,6 +60,13 @@ export class PendingRequests {
 
   has(request: PendingRequest): boolean {
     return this.#entries.get(String(request.id)) === request;
+  }
+
+  /** Starts the time of a request that has been handed over: what came before, a sign-in perhaps, has deadlines of its own. */
+  startTime(request: PendingRequest): void {
+    const entry = this.#entries.get(String(request.id));
+    if (entry === request)
+      entry.timer ??= setTimeout(() => this.#expire(entry), Math.min(this.#options.timeout, LONGEST));
   }
 
   /** Ends the request of that id, because its answer came. Undefined when there is none: a second answer, or a foreign one. */
@@ -81,8 +87,9 @@ export class PendingRequests {
     this.#options.answer({ jsonrpc: '2.0', id: request.id, error: { code, message: error.message, data: error } });
   }
 
-  failAll(error: CountersignError): void {
-    for (const entry of [...this.#entries.values()]) this.fail(entry, error);
+  /** Answers all requests, or those that `which` takes, with the error. */
+  failAll(error: CountersignError, which: (request: PendingRequest) => boolean = () => true): void {
+    for (const entry of [...this.#entries.values()]) if (which(entry)) this.fail(entry, error);
   }
 
   #remove(id: unknown): Entry | undefined {

@@ -88,6 +88,7 @@ export class StdioTransport implements Transport {
     if (message.method === 'notifications/cancelled')
       this.#pending.drop((message['params'] as { requestId?: unknown } | undefined)?.requestId);
     const request = this.#pending.begin(message);
+    if (request) this.#pending.startTime(request);
     await new Promise<void>((resolve, reject) => {
       stdin!.write(`${JSON.stringify(message)}\n`, (error) => {
         if (!error || request)

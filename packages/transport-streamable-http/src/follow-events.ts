@@ -1,7 +1,9 @@
 import {
   CountersignError,
   isCountersignError,
+  isPassing,
   readEvents,
+  reconnectDelay,
   type Clock,
   type ExchangeResponse,
   type ServerSentEvent,
@@ -27,17 +29,13 @@ export interface FollowedStream {
   readonly signal: AbortSignal;
 }
 
-const FIRST_DELAY = 1_000; // milliseconds, unless the server names another by `retry`
-const SHORTEST_DELAY = 100;
-const LONGEST_DELAY = 30_000;
-
 /**
  * Reads a stream of the streamable HTTP transport until nothing more is expected, and opens it again where it was cut (Resumability and Redelivery).
  * Throws UNREACHABLE when it cannot go on, with the reason as the cause; TOO_LARGE for an event beyond the cap; what `open` throws when it was refused.
  */
 export async function* followEvents(stream: FollowedStream): AsyncGenerator<ServerSentEvent, void, undefined> {
   let { response, lastEventId } = stream;
-  let retry = FIRST_DELAY;
+  let retry: number | undefined;
   let failures = 0;
   for (;;) {
     let cause: unknown;
@@ -61,10 +59,7 @@ export async function* followEvents(stream: FollowedStream): AsyncGenerator<Serv
       if (stream.done()) return;
       if (!(stream.standalone || lastEventId) || ++failures > stream.attempts)
         throw new CountersignError('UNREACHABLE', 'The stream was cut.', { cause });
-      await stream.clock.sleep(
-        Math.min(Math.max(retry, SHORTEST_DELAY) * 2 ** (failures - 1), LONGEST_DELAY),
-        stream.signal,
-      );
+      await stream.clock.sleep(reconnectDelay(failures, retry), stream.signal);
       try {
         response = await stream.open(lastEventId);
         break;
@@ -74,13 +69,4 @@ export async function* followEvents(stream: FollowedStream): AsyncGenerator<Serv
       }
     }
   }
-}
-
-/** True when the same request may succeed a little later. */
-function isPassing(error: unknown): boolean {
-  return (
-    !isCountersignError(error) ||
-    ['UNREACHABLE', 'TIMEOUT', 'RATE_LIMITED'].includes(error.code) ||
-    (error.status ?? 0) >= 500
-  );
 }

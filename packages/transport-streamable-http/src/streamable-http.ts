@@ -55,14 +55,7 @@ export class StreamableHttpTransport implements Transport {
       server: services.server.name,
       timeout: services.timeouts.request,
       answer: (message) => this.#deliver(message),
-      timedOut: ({ id, method }) => {
-        if (method !== 'initialize')
-          void this.send({
-            jsonrpc: '2.0',
-            method: 'notifications/cancelled',
-            params: { requestId: id, reason: 'timeout' },
-          }).catch(() => {});
-      },
+      timedOut: (request) => this.#cancel(request),
     });
   }
 
@@ -81,6 +74,7 @@ export class StreamableHttpTransport implements Transport {
     } catch (error) {
       if (request && !this.#pending.has(request)) return; // it was answered at its deadline
       this.#pending.drop(request?.id);
+      if (request && isCountersignError(error, 'TIMEOUT')) this.#cancel(request);
       throw error;
     } finally {
       if (message.method === 'notifications/cancelled')
@@ -124,6 +118,7 @@ export class StreamableHttpTransport implements Transport {
   ): Promise<void> {
     if (request && options.resumptionToken !== undefined) {
       const response = await session.stream(request.signal, options.resumptionToken);
+      this.#pending.startTime(request);
       return void this.#follow(response, session, request, options);
     }
     const signal = request?.signal ?? session.closed.signal;
@@ -134,6 +129,7 @@ export class StreamableHttpTransport implements Transport {
       if (message.method === 'notifications/initialized') void this.#listen(session);
       return;
     }
+    this.#pending.startTime(request);
     const type = mediaType(response);
     if (type === 'text/event-stream') return void this.#follow(response, session, request, options);
     if (type === 'application/json') {
@@ -282,6 +278,13 @@ export class StreamableHttpTransport implements Transport {
     } catch (error) {
       this.#report(error);
     }
+  }
+
+  /** Tells the server that nobody waits any more. An initialize must not be cancelled. */
+  #cancel({ id, method }: PendingRequest): void {
+    if (method === 'initialize') return;
+    const params = { requestId: id, reason: 'timeout' };
+    this.send({ jsonrpc: '2.0', method: 'notifications/cancelled', params }).catch(() => {});
   }
 
   async #close(): Promise<void> {
