@@ -1,7 +1,9 @@
 import awsSigV4 from '@countersign/auth-aws-sigv4';
 import bearer from '@countersign/auth-bearer';
+import command from '@countersign/auth-command';
 import gcp from '@countersign/auth-gcp';
 import headers from '@countersign/auth-headers';
+import hmac from '@countersign/auth-hmac';
 import oauth from '@countersign/auth-oauth';
 import {
   createCountersign,
@@ -15,7 +17,17 @@ import stdio from '@countersign/transport-stdio';
 import streamableHttp from '@countersign/transport-streamable-http';
 
 /** The plugins that the command line brings. */
-export const bundledPlugins: readonly Plugin[] = [bearer, headers, oauth, awsSigV4, gcp, streamableHttp, stdio];
+export const bundledPlugins: readonly Plugin[] = [
+  bearer,
+  headers,
+  oauth,
+  awsSigV4,
+  gcp,
+  hmac,
+  command,
+  streamableHttp,
+  stdio,
+];
 
 export interface InstanceOptions extends Omit<CountersignOptions, 'plugins' | 'store' | 'pluginsFallback'> {
   /** Names of --plugin, looked for from the working folder. */
