@@ -91,11 +91,14 @@ export class OldSse implements Upstream {
           this.#endpoint = endpoint(data.toString(), url);
           resolve();
         }, cap);
-        const over = (error?: unknown): void => {
-          reject(error as Error);
+        const over = (error?: Error): void => {
+          reject(error ?? new CountersignError('UNREACHABLE', 'The stream ended at once.'));
           this.#lost(response, error);
         };
-        readBody(response.body, output, (bytes) => parser.push(bytes), { signal: stop.signal, idle }).then(over, over);
+        readBody(response.body, output, (bytes) => parser.push(bytes), { signal: stop.signal, idle }).then(
+          () => over(),
+          over,
+        );
       });
     } finally {
       clearTimeout(timer);

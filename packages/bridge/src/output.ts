@@ -20,6 +20,7 @@ export class Output {
   readonly #stream: Writable;
   readonly #waiting = new Set<Readable>();
   readonly #onReady: () => void;
+  readonly #later = new Map<NodeJS.Timeout, Buffer>();
   #queue: Buffer[] = [];
   #queued = 0;
   #scheduled = false;
@@ -55,6 +56,15 @@ export class Output {
     }
   }
 
+  /** Writes after `ms` milliseconds, or at the end if that comes first. */
+  writeLater(message: Buffer, ms: number): void {
+    const timer = setTimeout(() => {
+      this.#later.delete(timer);
+      this.write(message);
+    }, ms);
+    this.#later.set(timer, message);
+  }
+
   /** Stops the stream until the client reads again; call it when `full`. */
   hold(body: Readable): void {
     body.pause();
@@ -68,6 +78,11 @@ export class Output {
 
   /** Resolves when everything has left the process, or can't. */
   async end(): Promise<void> {
+    for (const [timer, message] of this.#later) {
+      clearTimeout(timer);
+      this.write(message);
+    }
+    this.#later.clear();
     this.#flush();
     if (this.#broken || this.#stream.writableLength === 0) return;
     await new Promise<void>((resolve) => {

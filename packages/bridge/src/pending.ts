@@ -11,6 +11,8 @@ export interface Pending {
   readonly call: Call;
   /** Set for the bridge's own requests, whose answers don't go to the client. */
   readonly own: Waiter | undefined;
+  /** The client takes no answer any more. */
+  cancelled?: boolean;
 }
 
 export interface Waiter {
@@ -24,13 +26,13 @@ export interface Call {
   readonly batch: boolean;
   readonly pending: Set<Pending>;
   readonly controller: AbortController;
+  /** When its last progress notification went to the client (performance.now). */
+  progressAt?: number;
   timer?: NodeJS.Timeout;
 }
 
 /** The requests under way. Each is answered once: by the server or by one error, whichever takes it out first. */
 export class PendingRequests {
-  /** Called when the last one is answered. */
-  onIdle: () => void = () => undefined;
   readonly #output: Output;
   readonly #timeout: number;
   readonly #byKey = new Map<string, Set<Pending>>();
@@ -42,6 +44,7 @@ export class PendingRequests {
     this.#timeout = timeout;
   }
 
+  /** How many wait for an answer. */
   get size(): number {
     return this.#size;
   }
@@ -78,7 +81,7 @@ export class PendingRequests {
     for (const pending of [...call.pending]) {
       this.#remove(pending);
       if (pending.own) pending.own.fail(error);
-      else this.#output.write(errorAnswer(pending.id, describe(error)));
+      else if (!pending.cancelled) this.#output.write(errorAnswer(pending.id, describe(error)));
     }
   }
 
@@ -94,7 +97,9 @@ export class PendingRequests {
   /** The client cancelled the request and takes no answer: its call ends in a second, unless the server answers after all. */
   forget(id: string): void {
     for (const pending of this.#byKey.get(idKey(id)) ?? []) {
-      if (pending.own) continue;
+      if (pending.own || pending.cancelled) continue;
+      pending.cancelled = true;
+      this.#size--;
       setTimeout(() => {
         this.#remove(pending);
         if (pending.call.pending.size === 0) pending.call.controller.abort();
@@ -113,7 +118,7 @@ export class PendingRequests {
     same.delete(pending);
     if (same.size === 0) this.#byKey.delete(pending.key);
     if (pending.call.pending.size === 0) clearTimeout(pending.call.timer);
-    if (--this.#size === 0) this.onIdle();
+    if (!pending.cancelled) this.#size--;
   }
 
   /** At the deadline. An answer that waits for a client which doesn't read is not late: it gets ten seconds from when the client reads again. */

@@ -21,16 +21,16 @@ export function readBody(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined;
-    const settle = (error?: unknown): void => {
+    const settle = (error?: Error): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
       body.removeListener('data', onData);
       output.release(body);
       if (error === undefined) return resolve();
       body.destroy();
-      reject(error as Error);
+      reject(error);
     };
-    const onAbort = (): void => settle(signal.reason ?? new CountersignError('ABORTED', 'The request was given up.'));
+    const onAbort = (): void => settle(reasonOf(signal));
     const onIdle = (): void => {
       if (body.isPaused()) timer?.refresh();
       else settle(new CountersignError('TIMEOUT', `The server sent nothing for ${idle! / 1000} seconds.`));
@@ -40,7 +40,7 @@ export function readBody(
       try {
         chunk(bytes);
       } catch (error) {
-        return settle(error);
+        return settle(error as Error);
       }
       if (output.full) output.hold(body);
     };
@@ -56,6 +56,12 @@ export function readBody(
 
 function lost(cause?: unknown): CountersignError {
   return new CountersignError('UNREACHABLE', 'The connection was lost before the answer was complete.', { cause });
+}
+
+function reasonOf({ reason }: AbortSignal): Error {
+  return reason instanceof Error
+    ? reason
+    : new CountersignError('ABORTED', 'The request was given up.', { cause: reason });
 }
 
 /** At most `limit` bytes of a body, which is then let go: for the text of an error. Never rejects. */

@@ -19,6 +19,8 @@ export interface UpstreamContext {
   /** Bytes of one message. */
   readonly cap: number;
   readonly log: Log;
+  /** When the last progress notification of the one stream for everything went to the client (performance.now). */
+  progressAt?: number;
 }
 
 /** A way to the server: streamable HTTP, or the SSE transport before it. */
@@ -87,15 +89,19 @@ export function ask(
 }
 
 /** Hands on what the server sent: an answer to whoever waits for it, anything else to the client, and what is no JSON-RPC to nobody. */
-export function deliver({ output, pending, log }: UpstreamContext, bytes: Buffer, call?: Call): void {
+export function deliver(context: UpstreamContext, bytes: Buffer, call?: Call): void {
+  const { output, pending, log } = context;
+  const stream = call ?? context;
   const messages = readEnvelopes(bytes);
   const batch = isBatch(bytes);
   const outgoing: Buffer[] = [];
   if (messages.length === 0) log.debug('The server sent something that is no JSON-RPC message; dropped.');
   for (const message of messages) {
     const part = batch ? bytes.subarray(message.start, message.end) : bytes;
-    if (message.kind === 'request' || message.kind === 'notification') outgoing.push(part);
-    else if (message.kind === 'invalid') log.debug('The server sent an object that is no JSON-RPC message; dropped.');
+    if (message.kind === 'request' || message.kind === 'notification') {
+      if (message.method === 'notifications/progress') stream.progressAt = performance.now();
+      outgoing.push(part);
+    } else if (message.kind === 'invalid') log.debug('The server sent an object that is no JSON-RPC message; dropped.');
     else {
       const taken = message.id === undefined ? undefined : pending.take(message.id, call);
       if (!taken && (message.id ?? 'null') === 'null' && call) failed(part, call, pending);
@@ -105,7 +111,16 @@ export function deliver({ output, pending, log }: UpstreamContext, bytes: Buffer
     }
   }
   if (batch && call?.batch && outgoing.length === messages.length && outgoing.length > 0) output.write(bytes);
+  else if (messages.length === 1 && messages[0]!.kind === 'response' && afterProgress(stream))
+    for (const part of outgoing) output.writeLater(part, APART);
   else for (const part of outgoing) output.write(part);
+}
+
+/** Milliseconds. SDK clients lose a progress notification that they read in one piece with the answer. */
+const APART = 25;
+
+function afterProgress({ progressAt }: { progressAt?: number }): boolean {
+  return progressAt !== undefined && performance.now() - progressAt < APART;
 }
 
 /** An error without an id, as the answer to a POST, is about that POST. */

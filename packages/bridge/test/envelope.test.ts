@@ -27,8 +27,9 @@ const message = fc
     fc.constantFrom('', ' ', '\n\t ', '\r\n'),
   )
   .map(([other, anId, method, result, hasId, order, space]) => {
-    const { id: _, method: __, result: ___, error: ____, ...rest } = other as Record<string, unknown>;
-    const all: [string, unknown][] = Object.entries(rest);
+    const all: [string, unknown][] = Object.entries(other).filter(
+      ([key]) => !['id', 'method', 'result', 'error'].includes(key),
+    );
     if (hasId) all.push(['id', anId]);
     if (method !== null) all.push(['method', method]);
     if (result !== null && method === null) all.push(['result', result]);

@@ -191,7 +191,7 @@ export function bridged(options: Partial<BridgeOptions> & { url: URL }): TestCli
     },
     request: (method, params, id = ++lastId) => {
       const answer = client.next((message) => message['id'] === id && message['method'] === undefined);
-      client.send({ jsonrpc: '2.0', id, method, ...(params === undefined ? {} : { params }) } as Json);
+      client.send({ jsonrpc: '2.0', id, method, ...(params === undefined ? {} : { params }) });
       return answer;
     },
     answers: (id) => received.filter((message) => message['id'] === id && message['method'] === undefined),

@@ -35,11 +35,11 @@ const event = (message: unknown, id?: string): string =>
 describe('a session', () => {
   test('begins with one request, and carries its id and protocol version from then on', async () => {
     const remote = await server(echo);
-    const { request, initialize } = client({ url: remote.url });
-    const answer = await initialize();
+    const one = client({ url: remote.url });
+    const answer = await one.initialize();
     expect(remote.heard.map(({ method }) => method)).toEqual(['POST']);
     expect(answer['result']).toMatchObject({ serverInfo: { name: 'test' } });
-    await request('tools/call', { name: 'x' });
+    await one.request('tools/call', { name: 'x' });
     const [first, , call] = remote.heard.filter(({ method }) => method === 'POST');
     expect(first!.headers['mcp-protocol-version']).toBeUndefined();
     expect(first!.headers.accept).toBe('application/json, text/event-stream');

@@ -1,0 +1,16 @@
+import { createWriteStream } from 'node:fs';
+import { visibleText } from '@countersign/core';
+
+/** Where the bridge says what it does: nowhere by default but for warnings; with --debug on stderr, with --log-file in a file that only the user can read. */
+export function bridgeLog(
+  debug: boolean,
+  file: string | undefined,
+): (level: 'debug' | 'warn', message: string) => void {
+  const stream = file === undefined ? undefined : createWriteStream(file, { flags: 'a', mode: 0o600 });
+  stream?.on('error', () => undefined);
+  return (level, message) => {
+    const line = `${new Date().toISOString()} ${level} ${visibleText(message)}\n`;
+    stream?.write(line);
+    if (level === 'warn' || (debug && !stream)) process.stderr.write(line);
+  };
+}
