@@ -142,10 +142,11 @@ async function awaitResponse(
   aborted.catch(() => undefined);
   try {
     interaction.tell({ type: 'opening', url: url.href });
-    const pasted = interaction.show(url).then(() => askForUrl(interaction, target, accepts, either));
+    const shown = interaction.show(url);
+    const pasted = shown.then(() => askForUrl(interaction, target, accepts, either));
     const endless = new Promise<never>(() => undefined);
-    // The end of input is no failure while the browser may still come back.
-    const typed = arrived ? pasted.catch(() => endless) : pasted;
+    // The end of input is no failure while the browser may still come back; a URL that nobody was shown is one.
+    const typed = arrived ? pasted.catch(() => shown.then(() => endless)) : pasted;
     return await Promise.race([...(arrived ? [arrived] : []), typed, aborted]);
   } finally {
     done.abort();
