@@ -7,7 +7,7 @@ import { isSensitiveName } from './redactor.js';
 import type { Registry } from './registry.js';
 import { explain, fieldMetadata } from './schema.js';
 import { Template, type BoundTemplate } from './template.js';
-import { bindTemplate, CORE_VARIABLES, type ComputedBy, type VariableScope } from './variables.js';
+import { bindTemplate, isCoreVariable, type ComputedBy, type VariableScope } from './variables.js';
 
 /** What a chain is made for. */
 export interface ChainContext extends Expansion {
@@ -69,7 +69,7 @@ export function buildChain(entries: readonly AuthEntry[], context: ChainContext)
   function bind(text: string, subject: string): BoundTemplate {
     const bound = bindTemplate(text, subject, scope);
     for (const { kind, name } of bound.template.references) {
-      if (kind !== 'variable' || (CORE_VARIABLES as readonly string[]).includes(name)) continue;
+      if (kind !== 'variable' || isCoreVariable(name)) continue;
       secret = true;
       if (!scope.configured(name) && !context.env[name]) scope.installed(name); // its challenge and observe run from the first request on
     }

@@ -10,7 +10,7 @@ import { fieldMetadata, fieldsOf } from './schema.js';
 import type { Server } from './server.js';
 import { nearest } from './suggestion.js';
 import { Template } from './template.js';
-import { CORE_VARIABLES } from './variables.js';
+import { isCoreVariable } from './variables.js';
 
 type CheckError = CheckReport['errors'][number];
 
@@ -142,7 +142,7 @@ function unresolved(
   }
   const answers = (variable: string): boolean =>
     Boolean(env[variable]) ||
-    (CORE_VARIABLES as readonly string[]).includes(variable) ||
+    isCoreVariable(variable) ||
     registry.variableSources.some(({ names }) =>
       names instanceof RegExp ? names.test(variable) : names.includes(variable),
     ) ||

@@ -80,7 +80,8 @@ async function answer(
     return { value: set, by: 'environment' };
   }
   if (kind === 'env') return { value: undefined, by: 'environment' };
-  const installed = scope.installed(name);
+  // A name of core's own comes from a provider only where the server configures that: what else may list it is none of this server's business.
+  const installed = isCoreVariable(name) ? undefined : scope.installed(name);
   if (installed) return ask(installed);
   const source = scope.sources.find(({ names }) => (names instanceof RegExp ? names.test(name) : names.includes(name)));
   if (source) {
@@ -102,8 +103,10 @@ function checked(value: unknown, name: string, scope: VariableScope): string | u
   return value;
 }
 
-/** What core itself computes; the names are free for providers, which go before. */
-export const CORE_VARIABLES = ['TIMESTAMP', 'REQUEST_ID'] as const;
+/** What core itself computes; a server's configured provider goes before. */
+export function isCoreVariable(name: string): boolean {
+  return name === 'TIMESTAMP' || name === 'REQUEST_ID';
+}
 
 function coreVariable(name: string, request: OutgoingRequest | undefined): string | undefined {
   if (name === 'TIMESTAMP') return (request?.attempt.time ?? new Date()).toISOString();

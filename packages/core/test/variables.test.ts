@@ -95,6 +95,14 @@ describe('a bare name is answered by', () => {
       expect.stringMatching(/^[0-9a-f-]{36}$/),
     ]);
   });
+  test('core’s own names by a provider only where the server configures it', async () => {
+    const stamp = (type: string) =>
+      plugin(type, () => ({ authorize() {}, variable: () => type }), { variables: ['TIMESTAMP'] });
+    const plugins = [stamp('one'), stamp('other')];
+    const template = { headers: { 'x-t': '${TIMESTAMP}' } };
+    expect((await sent(plugins, template))['x-t']).toMatch(/^\d{4}-/);
+    expect((await sent(plugins, { ...template, auth: { method: 'one' } }))['x-t']).toBe('one');
+  });
   test('an empty environment variable is none', async () => {
     expect((await sent([], { headers: { 'x-a': '${EMPTY:-default}' } }, { EMPTY: '' }))['x-a']).toBe('default');
   });
