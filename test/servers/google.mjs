@@ -220,7 +220,7 @@ export async function createGoogle({
     return json(200, { accessToken, expireTime: new Date((now() + settings.lifetime) * 1000).toISOString() });
   }
 
-  /** @type {Verify} */
+  /** @param {RequestHead} head @param {Buffer} body @returns {Promise<Answer | undefined>} */
   const endpoints = async (head, body) => {
     const fault = await settings.fault?.(head, body);
     if (fault !== undefined) return fault;
