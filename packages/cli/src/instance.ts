@@ -13,6 +13,7 @@ import {
   type CountersignOptions,
   type Plugin,
 } from '@countersign/core';
+import sse from '@countersign/transport-sse';
 import stdio from '@countersign/transport-stdio';
 import streamableHttp from '@countersign/transport-streamable-http';
 
@@ -26,6 +27,7 @@ export const bundledPlugins: readonly Plugin[] = [
   hmac,
   command,
   streamableHttp,
+  sse,
   stdio,
 ];
 
