@@ -1,53 +1,65 @@
 import { apiKey, awsSigV4, bearer, everything, startGuard } from '@countersign/test-servers';
+import { createGoogle } from '@countersign/test-servers/google';
 
 /**
  * @typedef {import('@countersign/test-servers').Guard} Guard
- * @typedef {Record<string, string | undefined>} Env The values of .env.
+ * @typedef {Record<string, string | undefined>} Env
  */
 
 /**
- * What stands behind each name of countersign.json: server-everything from npm, and in front of it a guard that verifies what it is shown.
- * @type {Record<string, (env: Env) => import('@countersign/test-servers').Verify | undefined>}
- */
-const verifiers = {
-  open: () => undefined,
-  bearer: ({ BEARER_TOKEN = '' }) => bearer(BEARER_TOKEN),
-  'api-key': ({ API_KEY = '' }) => apiKey({ key: API_KEY }),
-  sse: ({ SSE_TOKEN = '' }) => bearer(SSE_TOKEN),
-  aws: ({
-    AWS_ACCESS_KEY_ID = '',
-    AWS_SECRET_ACCESS_KEY: secretAccessKey = '',
-    AWS_SESSION_TOKEN: sessionToken = '',
-  }) =>
-    awsSigV4({
-      keys: new Map([[AWS_ACCESS_KEY_ID, { secretAccessKey, sessionToken }]]),
-      region: 'us-east-1',
-      service: 'execute-api',
-      once: true,
-    }),
-};
-
-/**
- * Starts the servers of a configuration at the ports that it names. Where a port is taken, a free one is used and written into the configuration.
+ * Starts what stands behind each name of countersign.json, at the port that it names: server-everything from npm, and in front of it a guard that
+ * verifies what it is shown. Where a port is taken, a free one is used and written into the configuration.
  * @param {Record<string, { type?: string, url?: string }>} configured
- * @param {Env} env
- * @returns {Promise<Map<string, Guard>>}
+ * @param {Env} env The values of .env.
  */
 export async function startServers(configured, env) {
+  const google = await createGoogle();
+  const metadata = await startGuard({ verify: google.endpoints });
+
+  /** @type {Record<string, (origin: string) => import('@countersign/test-servers').Verify | undefined>} */
+  const verifiers = {
+    open: () => undefined,
+    bearer: () => bearer(env.BEARER_TOKEN ?? ''),
+    'api-key': () => apiKey({ key: env.API_KEY ?? '' }),
+    sse: () => bearer(env.SSE_TOKEN ?? ''),
+    aws: () => awsSigV4({ keys: awsKeys(env), region: 'us-east-1', service: 'execute-api', once: true }),
+    gcp: (origin) => google.idToken(origin, { email: google.email }),
+  };
+
   /** @type {Map<string, Guard>} */
-  const started = new Map();
+  const guards = new Map();
   for (const [name, server] of Object.entries(configured)) {
     if (server.url === undefined) continue; // stdio: the client starts it
     const url = new URL(server.url);
-    const target = (await everything(server.type === 'sse' ? 'sse' : 'streamableHttp')).url;
-    const options = { target, verify: verifiers[name]?.(env) };
+    const { url: target } = await everything(server.type === 'sse' ? 'sse' : 'streamableHttp');
+    /** @type {import('@countersign/test-servers').Verify | undefined} */
+    let verify;
+    const options = { target, verify: (/** @type {[any, any]} */ ...seen) => verify?.(...seen) };
     const guard = await startGuard({ ...options, port: Number(url.port) }).catch((error) => {
       if (error.code !== 'EADDRINUSE') throw error;
       return startGuard(options);
     });
+    verify = verifiers[name]?.(guard.origin);
     url.port = String(guard.port);
     server.url = url.href;
-    started.set(name, guard);
+    guards.set(name, guard);
   }
-  return started;
+
+  return {
+    guards,
+    /** What the command line needs to know of this machine: where its cloud's metadata server is. */
+    env: { GCE_METADATA_HOST: `127.0.0.1:${metadata.port}` },
+    async close() {
+      for (const guard of [metadata, ...guards.values()]) await guard.close();
+    },
+  };
+}
+
+/** @param {Env} env */
+function awsKeys({
+  AWS_ACCESS_KEY_ID = '',
+  AWS_SECRET_ACCESS_KEY: secretAccessKey = '',
+  AWS_SESSION_TOKEN: sessionToken = '',
+}) {
+  return new Map([[AWS_ACCESS_KEY_ID, { secretAccessKey, sessionToken }]]);
 }

@@ -16,7 +16,7 @@ const terminal = process.stdin.isTTY && process.stdout.isTTY;
 const temporary = await mkdtemp(join(tmpdir(), 'countersign-quickstart-'));
 const config = JSON.parse(await readFile(join(here, 'countersign.json'), 'utf8'));
 const asWritten = JSON.stringify(config);
-const guards = await startServers(config.mcpServers, parseEnv(await readFile(join(here, '.env'), 'utf8')));
+const servers = await startServers(config.mcpServers, parseEnv(await readFile(join(here, '.env'), 'utf8')));
 
 let configFile = 'countersign.json';
 if (JSON.stringify(config) !== asWritten) {
@@ -29,17 +29,17 @@ try {
   await run('connections');
   for (const name of Object.keys(config.mcpServers)) {
     await run('call', name, 'echo', `message=Hello, ${name}`);
-    if (guards.has(name)) await run('headers', name);
+    if (servers.guards.has(name)) await run('headers', name);
   }
   console.log();
-  for (const [name, { requests }] of guards) {
+  for (const [name, { requests }] of servers.guards) {
     console.log(
       `${name}: its guard let ${requests.filter(({ refused }) => !refused).length} of ${requests.length} requests through.`,
     );
   }
   if (terminal) await run();
 } finally {
-  for (const guard of guards.values()) await guard.close();
+  await servers.close();
   await closeEverything();
   await rm(temporary, { recursive: true, force: true });
 }
@@ -55,7 +55,7 @@ async function run(...args) {
     {
       cwd: here,
       stdio: 'inherit',
-      env: { ...ownEnvironment(), COUNTERSIGN_STORE: join(temporary, 'store') },
+      env: { ...ownEnvironment(), ...servers.env },
     },
   );
   const code = await new Promise((resolve) => child.on('close', resolve));
@@ -65,11 +65,13 @@ async function run(...args) {
   }
 }
 
-/** The environment without a developer's real credentials and proxies: the example brings its own. */
+/** The environment without a developer's real credentials and proxies, and with other places for what is stored: the example brings its own. */
 function ownEnvironment() {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(
-      ([name]) => !/^(AWS|GOOGLE|GCE|GCLOUD|CLOUDSDK|GH|GITHUB|COUNTERSIGN)_|_PROXY$/i.test(name),
-    ),
-  );
+  const real = /^(AWS|GOOGLE|GCE|GCLOUD|CLOUDSDK|GH|GITHUB|COUNTERSIGN)_|_PROXY$/i;
+  return {
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !real.test(name))),
+    COUNTERSIGN_STORE: join(temporary, 'store'),
+    CLOUDSDK_CONFIG: temporary,
+    GH_CONFIG_DIR: temporary,
+  };
 }
