@@ -55,6 +55,7 @@ export function canonicalQuery(query: string): string {
     const split = piece.indexOf('=');
     const name = decode((split < 0 ? piece : piece.slice(0, split)).replaceAll('+', ' '), 'query');
     if (name.toLowerCase() === 'x-amz-signature') throw unsignable('it is signed already (X-Amz-Signature)');
+    if (name === '__proto__') throw unsignable('verifiers lose a parameter of the name __proto__');
     pairs.push([encode(name), split < 0 ? '' : encode(decode(piece.slice(split + 1).replaceAll('+', ' '), 'query'))]);
   }
   pairs.sort(([a, x], [b, y]) => (a < b ? -1 : a > b ? 1 : x < y ? -1 : x > y ? 1 : 0));

@@ -26,7 +26,7 @@ function fromJson(body: string): { code?: string | undefined; message?: string |
   try {
     const value = JSON.parse(body) as Record<string, unknown> | null;
     const first = (...names: string[]): string | undefined =>
-      names.map((name) => value?.[name]).find((one) => typeof one === 'string') as string | undefined;
+      names.map((name) => value?.[name]).find((one): one is string => typeof one === 'string');
     return { code: first('__type', 'code', 'Code'), message: first('message', 'Message', 'errorMessage') };
   } catch {
     return {};
