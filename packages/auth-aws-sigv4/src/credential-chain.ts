@@ -1,5 +1,12 @@
 import type * as sdkTypes from '@aws-sdk/credential-providers';
-import { CountersignError, endpointFetch, isCountersignError, type AuthServices } from '@countersign/core';
+import {
+  CountersignError,
+  ENDPOINT_DEADLINE,
+  endpointFetch,
+  isCountersignError,
+  type AuthServices,
+} from '@countersign/core';
+import { instanceCredentials } from './instance-metadata.js';
 import type { SigV4Options } from './options.js';
 import { sdkHttp } from './sdk-http.js';
 import { readProfile, sharedFiles } from './shared-config.js';
@@ -18,6 +25,9 @@ export interface Found {
 
 const SDK = '@aws-sdk/credential-providers';
 const SDK_VERSION = '~3.1173.0';
+/** What makes a profile more than a region. */
+const SOURCES =
+  /^(?:aws_access_key_id|role_arn|credential_process|credential_source|web_identity_token_file|login_session|sso_.*)$/;
 
 /** Where `findCredentials` will look first, for a status before anything is used. */
 export function expectedSource({ credentials, profile }: SigV4Options, env: Services['env']): string {
@@ -32,8 +42,13 @@ export function expectedSource({ credentials, profile }: SigV4Options, env: Serv
  * (web identity, profile default, container, instance). Assumes `roleArn` with them. Throws LOGIN_REQUIRED where `aws sso login` mends it,
  * TIMEOUT or UNREACHABLE for the endpoint at fault, else CREDENTIAL_UNAVAILABLE.
  */
-export async function findCredentials(options: SigV4Options, services: Services, region: string): Promise<Found> {
-  const chain = new CredentialChain(options, services, region);
+export async function findCredentials(
+  options: SigV4Options,
+  services: Services,
+  region: string,
+  load: () => Promise<Sdk> = () => import('@aws-sdk/credential-providers'),
+): Promise<Found> {
+  const chain = new CredentialChain(options, services, region, load);
   const found = await chain.find();
   return options.roleArn === undefined ? found : chain.assume(options.roleArn, found);
 }
@@ -41,15 +56,17 @@ export async function findCredentials(options: SigV4Options, services: Services,
 class CredentialChain {
   readonly #options: SigV4Options;
   readonly #services: Services;
+  readonly #load: () => Promise<Sdk>;
   readonly #files;
   readonly #http;
   readonly #sts;
   /** The last fault on the way to an endpoint. */
   #fault: CountersignError | undefined;
 
-  constructor(options: SigV4Options, services: Services, region: string) {
+  constructor(options: SigV4Options, services: Services, region: string, load: () => Promise<Sdk>) {
     this.#options = options;
     this.#services = services;
+    this.#load = load;
     const { env } = services;
     this.#files = sharedFiles(env);
     this.#http = sdkHttp(endpointFetch(services).fetch, (error) => {
@@ -87,6 +104,14 @@ class CredentialChain {
       );
     }
     const source = `AWS profile ${name}`;
+    const files = [this.#files.config, this.#files.credentials];
+    const {
+      aws_access_key_id: accessKeyId,
+      aws_secret_access_key: secretAccessKey,
+      aws_session_token: sessionToken,
+    } = settings;
+    if (accessKeyId && secretAccessKey && !settings['role_arn'])
+      return { credentials: { accessKeyId, secretAccessKey, sessionToken }, source, files };
     const sdk = await this.#sdk(`For ${source}`);
     const init = {
       profile: name,
@@ -111,28 +136,23 @@ class CredentialChain {
         })(),
     };
     // fromIni would read an SSO profile from the standard files, and from its cache.
-    const other = ['role_arn', 'aws_access_key_id', 'web_identity_token_file', 'credential_process'].some(
-      (key) => key in settings,
-    );
+    const other = ['role_arn', 'web_identity_token_file', 'credential_process'].some((key) => key in settings);
     const sso = !other && Object.keys(settings).some((key) => key.startsWith('sso_'));
     const provider = sso ? sdk.fromSSO(init) : sdk.fromIni(init);
     const credentials = await this.#asking(source, { name, settings }, () => provider());
     return {
       credentials,
       source,
-      files: [
-        this.#files.config,
-        this.#files.credentials,
-        ...(settings['web_identity_token_file'] ? [settings['web_identity_token_file']] : []),
-      ],
+      files: [...files, ...(settings['web_identity_token_file'] ? [settings['web_identity_token_file']] : [])],
     };
   }
 
   async #everywhere(): Promise<Found> {
     const { env, conceal } = this.#services;
-    const sdk = await this.#sdk('The environment has no AWS_ACCESS_KEY_ID; to look further');
+    const further = 'The environment has no AWS_ACCESS_KEY_ID; to look further';
     if (env['AWS_WEB_IDENTITY_TOKEN_FILE'] && env['AWS_ROLE_ARN']) {
       const [webIdentityTokenFile, roleArn] = [env['AWS_WEB_IDENTITY_TOKEN_FILE'], env['AWS_ROLE_ARN']];
+      const sdk = await this.#sdk(further);
       const provider = sdk.fromTokenFile({
         webIdentityTokenFile,
         roleArn,
@@ -146,16 +166,18 @@ class CredentialChain {
         files: [webIdentityTokenFile],
       };
     }
-    if (await readProfile(this.#files, 'default')) return this.#profile('default');
+    const settings = await readProfile(this.#files, 'default');
+    if (settings && Object.keys(settings).some((key) => SOURCES.test(key))) return this.#profile('default');
     if (env['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'] || env['AWS_CONTAINER_CREDENTIALS_FULL_URI']) {
       if (env['AWS_CONTAINER_AUTHORIZATION_TOKEN']) conceal(env['AWS_CONTAINER_AUTHORIZATION_TOKEN']);
+      const sdk = await this.#sdk(further);
       const provider = sdk.fromHttp({
         awsContainerCredentialsRelativeUri: env['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'] as string,
         awsContainerCredentialsFullUri: env['AWS_CONTAINER_CREDENTIALS_FULL_URI'] as string,
         awsContainerAuthorizationToken: env['AWS_CONTAINER_AUTHORIZATION_TOKEN'] as string,
         awsContainerAuthorizationTokenFile: env['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'] as string,
-        timeout: 5_000,
-        maxRetries: 1,
+        timeout: ENDPOINT_DEADLINE,
+        maxRetries: 0, // the SDK would wait for as long before the next
         logger: silent,
       });
       return {
@@ -167,7 +189,7 @@ class CredentialChain {
     if (env['AWS_EC2_METADATA_DISABLED'] !== 'true') {
       try {
         return {
-          credentials: await sdk.fromInstanceMetadata({ timeout: 1_000, maxRetries: 0, logger: silent })(),
+          credentials: await instanceCredentials(this.#services),
           source: 'instance metadata',
           files: [],
         };
@@ -211,7 +233,7 @@ class CredentialChain {
   async #sdk(purpose: string): Promise<Sdk> {
     process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'; // it would write to stderr
     try {
-      return await import('@aws-sdk/credential-providers');
+      return await this.#load();
     } catch (error) {
       if (
         (error as { code?: string }).code !== 'ERR_MODULE_NOT_FOUND' &&

@@ -1,6 +1,6 @@
-import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { isCountersignError } from '@countersign/core';
-import { closeAuthority, environment, forms, KEY, SECRET, startAws, TOKEN, type Aws } from './setting.js';
+import { closeAuthority, environment, forms, KEY, SECRET, send, startAws, TOKEN, type Aws } from './setting.js';
 
 let aws: Aws;
 beforeEach(async () => {
@@ -8,6 +8,7 @@ beforeEach(async () => {
 });
 afterEach(() => aws.close());
 afterAll(closeAuthority);
+jest.setTimeout(60_000); // each connection through TLS costs two handshakes
 
 const call = (id: number) => ({
   method: 'POST',
@@ -19,7 +20,7 @@ const url = 'https://service.us-east-1.amazonaws.com/mcp';
 describe.each(Object.entries(forms))('as a %s', (_, server) => {
   test('a request is accepted by a server that recomputes the signature', async () => {
     const app = await aws.app(server);
-    const response = await app.fetch('orders')(url, call(1));
+    const response = await send(app, url, call(1));
     expect([response.status, await response.text()]).toEqual([200, 'accepted']);
     expect(aws.guard.requests[0]?.headers).toMatchObject({
       authorization: expect.stringMatching(
@@ -34,7 +35,7 @@ describe.each(Object.entries(forms))('as a %s', (_, server) => {
   test('a session token goes along, signed', async () => {
     aws.keys.set(KEY, { secretAccessKey: SECRET, sessionToken: TOKEN });
     const app = await aws.app(server, { env: { ...environment, AWS_SESSION_TOKEN: TOKEN } });
-    expect((await app.fetch('orders')(url, call(1))).status).toBe(200);
+    expect((await send(app, url, call(1))).status).toBe(200);
     expect(aws.guard.requests[0]?.headers['x-amz-security-token']).toBe(TOKEN);
     expect(aws.guard.requests[0]?.headers['authorization']).toContain('x-amz-date;x-amz-security-token,');
     await app.close();
@@ -42,12 +43,11 @@ describe.each(Object.entries(forms))('as a %s', (_, server) => {
 
   test('200 calls, twenty at a time, equal ones among them, each have a signature of their own', async () => {
     const app = await aws.app(server);
-    const fetch = app.fetch('orders');
     let next = 0;
     const statuses: number[] = [];
     const caller = async (): Promise<void> => {
       while (next < 200) {
-        const response = await fetch(url, call(next++ % 7));
+        const response = await send(app, url, call(next++ % 7));
         await response.text();
         statuses.push(response.status);
       }
@@ -60,7 +60,6 @@ describe.each(Object.entries(forms))('as a %s', (_, server) => {
 
   test('GET streams, DELETE, queries and bodies of bytes are signed too', async () => {
     const app = await aws.app(server);
-    const fetch = app.fetch('orders');
     for (const [path, init] of [
       ['', { method: 'GET', headers: { accept: 'text/event-stream' } }],
       ['', { method: 'DELETE' }],
@@ -71,7 +70,7 @@ describe.each(Object.entries(forms))('as a %s', (_, server) => {
       ['?q=%2B%20%7E', { method: 'POST', body: Uint8Array.from([0, 255, 128, 10]) }],
       ['', { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'ሴ💡'.repeat(20_000) }],
     ] as const) {
-      expect((await fetch(url + path, init)).status).toBe(200);
+      expect((await send(app, url + path, init)).status).toBe(200);
     }
     await app.close();
   });
@@ -79,14 +78,14 @@ describe.each(Object.entries(forms))('as a %s', (_, server) => {
   test.each([20, -20, 60, -60])('a server clock %d minutes off costs one retry, once', async (minutes) => {
     aws.skew = minutes * 60_000;
     const app = await aws.app(server);
-    for (const id of [1, 2, 3]) expect((await app.fetch('orders')(url, call(id))).status).toBe(200);
+    for (const id of [1, 2, 3]) expect((await send(app, url, call(id))).status).toBe(200);
     expect(aws.guard.requests.map(({ status }) => status)).toEqual([403, 200, 200, 200]);
     await app.close();
   });
 
   test('a refusal that no renewal mends is passed on, after one attempt', async () => {
     const app = await aws.app(server, { env: { ...environment, AWS_SECRET_ACCESS_KEY: 'another-secret' } });
-    const response = await app.fetch('orders')(url, call(1));
+    const response = await send(app, url, call(1));
     expect(response.status).toBe(403);
     expect(await response.text()).toContain('The request signature we calculated does not match');
     expect(aws.guard.requests).toHaveLength(1);
@@ -95,7 +94,7 @@ describe.each(Object.entries(forms))('as a %s', (_, server) => {
 
   test('half a credential is an error, and nothing is sent', async () => {
     const app = await aws.app(server, { env: { AWS_ACCESS_KEY_ID: KEY } });
-    await expect(app.fetch('orders')(url, call(1))).rejects.toMatchObject({
+    await expect(send(app, url, call(1))).rejects.toMatchObject({
       code: 'CREDENTIAL_UNAVAILABLE',
       message: expect.stringContaining('AWS_SECRET_ACCESS_KEY is not set'),
     });
@@ -106,7 +105,7 @@ describe.each(Object.entries(forms))('as a %s', (_, server) => {
   test('no secret is in a log line, a status, a preview to be shown or an error', async () => {
     aws.keys.set(KEY, { secretAccessKey: SECRET, sessionToken: TOKEN, expiresAt: new Date(0) });
     const app = await aws.app(server, { env: { ...environment, AWS_SESSION_TOKEN: TOKEN } });
-    await app.fetch('orders')(url, call(1));
+    await send(app, url, call(1));
     const shown = (await app.preview('orders')).headers.filter(({ sensitive }) => !sensitive);
     const heap = JSON.stringify([aws.said, await app.status('orders'), shown, app.check(), app.installed()]);
     for (const secret of [SECRET, TOKEN]) {
@@ -125,7 +124,7 @@ describe.each(Object.entries(forms))('as a %s', (_, server) => {
 
 test('an AWS host whose service nobody named is an error that shows the table and the line to add', async () => {
   const app = await aws.app({ url: 'https://mcp.example.com/mcp', auth: { method: 'aws-sigv4' } });
-  await expect(app.fetch('orders')('https://mcp.example.com/mcp', call(1))).rejects.toMatchObject({
+  await expect(send(app, 'https://mcp.example.com/mcp', call(1))).rejects.toMatchObject({
     code: 'AUTH_OPTIONS_INVALID',
     message: expect.stringMatching(/mcp\.example\.com .*\*\.lambda-url\.<region>\.on\.aws \(lambda\)/),
     remedy: expect.stringContaining('"service"'),
@@ -150,7 +149,7 @@ test('service, region, credentials, payload and further signed headers can be co
     },
     { env: { MY_KEY: KEY, MY_SECRET: SECRET } },
   );
-  expect((await app.fetch('orders')('https://mcp.example.com/mcp', call(1))).status).toBe(200);
+  expect((await send(app, 'https://mcp.example.com/mcp', call(1))).status).toBe(200);
   expect(other.guard.requests[0]?.headers).toMatchObject({
     'x-amz-content-sha256': 'UNSIGNED-PAYLOAD',
     authorization: expect.stringContaining('x-amz-content-sha256;x-amz-date;x-team,'),
@@ -168,7 +167,7 @@ test('stale headers of the configuration do not reach the server', async () => {
       'X-Amz-Date': '20150830T123600Z',
     },
   });
-  expect((await app.fetch('orders')(url, call(1))).status).toBe(200);
+  expect((await send(app, url, call(1))).status).toBe(200);
   expect(aws.guard.requests[0]?.headers).not.toHaveProperty('x-amz-security-token');
   await app.close();
 });
@@ -178,7 +177,7 @@ describe('a variable without a signature', () => {
 
   test('has its value for an AWS host', async () => {
     const app = await aws.app({ url, headers: { 'X-Caller': '${AWS_REGION}' } });
-    await app.fetch('orders')(url, call(1));
+    await send(app, url, call(1));
     expect(aws.guard.requests[0]?.headers['x-caller']).toBe('us-east-1');
     expect(aws.guard.requests[0]?.headers).not.toHaveProperty('authorization');
     await app.close();
@@ -198,7 +197,7 @@ describe('a variable without a signature', () => {
 
   test('TIMESTAMP is ISO 8601 on any host', async () => {
     const app = await aws.app({ url: other, headers: { 'X-Timestamp': '${TIMESTAMP}' } });
-    await app.fetch('orders')(other, call(1));
+    await send(app, other, call(1));
     expect(aws.guard.requests[0]?.headers['x-timestamp']).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     await app.close();
   });

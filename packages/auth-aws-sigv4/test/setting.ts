@@ -53,12 +53,19 @@ export interface Aws {
 let authority: Promise<Authority> | undefined;
 export const closeAuthority = async (): Promise<void> => (await authority)?.close();
 
+interface AwsOptions {
+  service?: string;
+  region?: string;
+  unsignedPayload?: boolean;
+  dialect?: 'json' | 'xml';
+}
+
 export async function startAws({
   service = 'service',
   region = 'us-east-1',
   unsignedPayload = false,
   dialect = 'json',
-} = {}): Promise<Aws> {
+}: AwsOptions = {}): Promise<Aws> {
   const tls = { authority: await (authority ??= createAuthority()) };
   const keys = new Map<string, AwsKey>([[KEY, { secretAccessKey: SECRET }]]);
   const verify = awsSigV4({ keys, region, service, once: true, unsignedPayload, dialect });
@@ -94,6 +101,17 @@ export async function startAws({
       await guard.close();
     },
   };
+}
+
+/** Sends, and reads the answer to its end, so that its connection serves the next. */
+export async function send(
+  app: Awaited<ReturnType<typeof createCountersign>>,
+  url: string,
+  init: RequestInit,
+): Promise<Response> {
+  const response = await app.fetch('orders')(url, init);
+  const body = await response.text();
+  return new Response(body, response);
 }
 
 /** A clock that stands until it is moved. */

@@ -1,0 +1,45 @@
+import type { AuthServices } from '@countersign/core';
+import type { AwsCredentials } from './sign.js';
+
+const ROLES = '/latest/meta-data/iam/security-credentials/';
+/** Milliseconds: where there is no such service, packets to its address vanish. A configured one is given its time. */
+const DEADLINE = 1_000;
+const CONFIGURED_DEADLINE = 10_000;
+
+/**
+ * The credentials of the EC2 instance's role, by its metadata service (IMDSv2, or v1 where tokens are not given out).
+ * Ours and not the SDK's, which looks for the endpoint in process.env alone. Rejects where there is no such service.
+ */
+export async function instanceCredentials({
+  env,
+  fetch,
+}: Pick<AuthServices, 'env' | 'fetch'>): Promise<AwsCredentials> {
+  const ipv6 = env['AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE']?.toLowerCase() === 'ipv6';
+  const configured = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
+  const deadline = configured ? CONFIGURED_DEADLINE : DEADLINE;
+  const base = configured || (ipv6 ? 'http://[fd00:ec2::254]' : 'http://169.254.169.254');
+  const ask = async (path: string, init: RequestInit): Promise<string> => {
+    const response = await fetch(new URL(path, base), { ...init, signal: AbortSignal.timeout(deadline) });
+    if (!response.ok) throw new Error(`the metadata service answered ${response.status}`);
+    return response.text();
+  };
+  const token = await ask('/latest/api/token', {
+    method: 'PUT',
+    headers: { 'x-aws-ec2-metadata-token-ttl-seconds': '300' },
+  }).catch((error: unknown) => {
+    if (env['AWS_EC2_METADATA_V1_DISABLED'] === 'true') throw error;
+    return undefined;
+  });
+  const init = token === undefined ? {} : { headers: { 'x-aws-ec2-metadata-token': token } };
+  const role = (await ask(ROLES, init)).trim().split('\n')[0] ?? '';
+  const given = JSON.parse(await ask(ROLES + encodeURIComponent(role), init)) as Record<string, unknown>;
+  const text = (name: string): string => (typeof given[name] === 'string' ? given[name] : '');
+  if (!text('AccessKeyId') || !text('SecretAccessKey'))
+    throw new Error(`the metadata service has no credentials for the role ${role}`);
+  return {
+    accessKeyId: text('AccessKeyId'),
+    secretAccessKey: text('SecretAccessKey'),
+    sessionToken: text('Token'),
+    expiration: new Date(text('Expiration')),
+  };
+}
