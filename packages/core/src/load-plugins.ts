@@ -1,6 +1,5 @@
 import { pathToFileURL } from 'node:url';
 import { join, resolve } from 'node:path';
-import { resolve as importMetaResolve } from 'import-meta-resolve';
 import { pluginProblem } from './container.js';
 import { CountersignError } from './errors.js';
 import type { Plugin } from './plugin.js';
@@ -14,7 +13,7 @@ export async function loadPlugins(names: readonly string[], folder: string, fall
 }
 
 async function loadPlugin(name: string, folder: string, fallback: string | undefined): Promise<Plugin> {
-  const url = locate(name, folder, fallback);
+  const url = await locate(name, folder, fallback);
   let module: { default?: unknown };
   try {
     module = (await import(url)) as { default?: unknown };
@@ -30,9 +29,10 @@ async function loadPlugin(name: string, folder: string, fallback: string | undef
   return module.default as Plugin;
 }
 
-function locate(name: string, folder: string, fallback: string | undefined): string {
+async function locate(name: string, folder: string, fallback: string | undefined): Promise<string> {
   if (/^\.{0,2}[/\\]|^[A-Za-z]:[/\\]|^\.\.?$/.test(name)) return pathToFileURL(resolve(folder, name)).href;
   const bases = [pathToFileURL(join(folder, 'configuration.json')).href, ...(fallback ? [fallback] : [])];
+  const { resolve: importMetaResolve } = await import('import-meta-resolve'); // most configurations name no plugin
   let cause: unknown;
   for (const base of bases) {
     try {
