@@ -7,6 +7,9 @@ const PROVIDERS: readonly (readonly [uses: RegExp, load: Load])[] = [
   [/headers/, () => import('@countersign/auth-headers')],
   [/bearer/, () => import('@countersign/auth-bearer')],
   [/oauth/i, () => import('@countersign/auth-oauth')],
+  [/aws[-_]sigv4|AWS_|TIMESTAMP/, () => import('@countersign/auth-aws-sigv4')],
+  [/hmac|HMAC_/, () => import('@countersign/auth-hmac')],
+  [/"command"/, () => import('@countersign/auth-command')],
   [/gcp|GCP_|GOOGLE_/, () => import('@countersign/auth-gcp')],
 ];
 

@@ -91,7 +91,11 @@ function sourceOf({
 }: BridgeCommand): { configFile: string } | { servers: Record<string, unknown> } {
   if (!url || config !== undefined)
     return { configFile: configPath({ named: config, env: process.env, cwd: process.cwd() }) };
-  const entry = { url: url.href, headers, ...(auth === undefined ? {} : { auth: { method: auth } }) };
+  const entry = {
+    url: url.href,
+    ...(Object.keys(headers).length > 0 ? { headers } : {}),
+    ...(auth === undefined ? {} : { auth: { method: auth } }),
+  };
   return { servers: { mcpServers: { [url.host]: entry } } };
 }
 
