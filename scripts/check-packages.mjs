@@ -18,21 +18,28 @@ for (const name of readdirSync(join(root, 'packages')).sort()) {
   if (manifest.private) continue;
   const note = (problem) => problems.push(`${manifest.name}: ${problem}`);
 
-  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], directory));
+  const [packed] = JSON.parse(
+    run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], directory),
+  );
   for (const { path } of packed.files) if (/\.test\.|tsbuildinfo/.test(path)) note(`the tarball holds ${path}`);
   const { messages } = await publint({ pkgDir: directory, strict: true });
   for (const message of messages) note(formatMessage(message, manifest));
   if (manifest.exports?.['.']) {
     try {
-      run(join(root, 'node_modules/.bin/attw'), [join(folder, packed.filename), '--profile', 'esm-only', '--format', 'ascii'], root);
+      run(
+        join(root, 'node_modules/.bin/attw'),
+        [join(folder, packed.filename), '--profile', 'esm-only', '--format', 'ascii'],
+        root,
+      );
     } catch (error) {
       note(`attw\n${error.stdout}`);
     }
   }
   const readme = readFileSync(join(directory, 'README.md'), 'utf8');
   const headings = [...readme.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
-  if (headings.join() !== HEADINGS.join()) note(`README headings are ${headings.join(', ') || 'none'}; they should be ${HEADINGS.join(', ')}`);
-  if (!readme.startsWith(`# ${manifest.name}\n`)) note('the README does not begin with the package\'s name');
+  if (headings.join() !== HEADINGS.join())
+    note(`README headings are ${headings.join(', ') || 'none'}; they should be ${HEADINGS.join(', ')}`);
+  if (!readme.startsWith(`# ${manifest.name}\n`)) note("the README does not begin with the package's name");
 }
 
 rmSync(folder, { recursive: true });
@@ -42,5 +49,10 @@ if (problems.length > 0) {
 } else console.log('every package is well packed');
 
 function run(command, args, cwd) {
-  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], shell: process.platform === 'win32' });
+  return execFileSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    shell: process.platform === 'win32',
+  });
 }

@@ -9,7 +9,9 @@ const check = process.argv.includes('--check');
 const stale = [];
 
 const { ERROR_CODES, configurationSchema, createCountersign } = await load('core');
-const folders = readdirSync(join(root, 'packages')).filter((name) => /^(auth|transport)-/.test(name)).sort();
+const folders = readdirSync(join(root, 'packages'))
+  .filter((name) => /^(auth|transport)-/.test(name))
+  .sort();
 const plugins = await Promise.all(folders.map(async (folder) => (await load(folder)).default));
 const app = await createCountersign({ plugins, servers: { mcpServers: {} }, env: {} });
 const installed = app.installed();
@@ -22,7 +24,9 @@ between('docs/configuration.md', 'settings', table(schema.properties.countersign
 for (const { type, options, variables, signatures } of [...installed.auth, ...installed.transports]) {
   const folder = folders.find((name) => name === `auth-${type}` || name === `transport-${type}`);
   const named = [...(variables ?? []), ...(signatures ?? [])];
-  const text = table(optionsOf(options)) + (named.length > 0 ? `\n\nVariables: ${named.map((name) => `\`\${${name}}\``).join(', ')}.` : '');
+  const text =
+    table(optionsOf(options)) +
+    (named.length > 0 ? `\n\nVariables: ${named.map((name) => `\`\${${name}}\``).join(', ')}.` : '');
   between(`packages/${folder}/README.md`, 'options', text);
   if (existsSync(join(root, `docs/providers/${type}.md`))) between(`docs/providers/${type}.md`, 'options', text);
 }
@@ -33,7 +37,9 @@ if (stale.length > 0) {
 }
 
 function errorsPage() {
-  const rows = Object.entries(ERROR_CODES).map(([code, { when, remedy }]) => `| \`${code}\` | ${cell(when)} | ${cell(remedy)} |`);
+  const rows = Object.entries(ERROR_CODES).map(
+    ([code, { when, remedy }]) => `| \`${code}\` | ${cell(when)} | ${cell(remedy)} |`,
+  );
   return `# Errors
 
 Every error that Countersign throws is a \`CountersignError\`: a \`code\` that programs match, one sentence with the fact at hand, and a \`remedy\`.
@@ -49,7 +55,10 @@ The command line's exit codes: 0 done · 1 failed · 2 usage or configuration ·
 
 /** @param {Record<string, { description?: string, type?: string, enum?: unknown[], secret?: boolean }>} properties */
 function table(properties) {
-  const rows = Object.entries(properties).map(([name, field]) => `| \`${name}\` | ${cell(typeOf(field))} | ${cell(field.description ?? '')}${field.secret ? ' **Secret**: name a variable.' : ''} |`);
+  const rows = Object.entries(properties).map(
+    ([name, field]) =>
+      `| \`${name}\` | ${cell(typeOf(field))} | ${cell(field.description ?? '')}${field.secret ? ' **Secret**: name a variable.' : ''} |`,
+  );
   return rows.length === 0 ? 'None.' : `| field | type | meaning |\n|---|---|---|\n${rows.join('\n')}`;
 }
 
@@ -75,7 +84,10 @@ function between(file, name, text) {
   const before = readFileSync(path, 'utf8');
   const marked = new RegExp(`(<!-- ${name} -->\n)[^]*?(\n<!-- /${name} -->)`);
   if (!marked.test(before)) throw new Error(`${file} has no <!-- ${name} --> … <!-- /${name} -->`);
-  write(file, before.replace(marked, (_, start, end) => `${start}${text}${end}`));
+  write(
+    file,
+    before.replace(marked, (_, start, end) => `${start}${text}${end}`),
+  );
 }
 
 function write(file, text) {

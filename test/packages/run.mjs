@@ -21,7 +21,9 @@ const { url: server } = await everything();
 const env = {
   PATH: process.env.PATH,
   HOME: work,
-  npm_config_cache: process.env.npm_config_cache ?? (await execute('npm', ['config', 'get', 'cache'], { shell: process.platform === 'win32' })).stdout.trim(),
+  npm_config_cache:
+    process.env.npm_config_cache ??
+    (await execute('npm', ['config', 'get', 'cache'], { shell: process.platform === 'win32' })).stdout.trim(),
   MCP_URL: server.href,
   ACME_TOKEN: 'token-of-acme',
   ACME_KEY: 'key-of-acme',
@@ -40,12 +42,29 @@ try {
     const install = [...new Set([tarballs.get('@countersign/core'), tarball])];
     await step(`${name}: installs alone`, () => project(folder, install));
     await step(`${name}: brings no other provider`, () => alone(folder, name));
-    for (const resolution of ['node16', 'bundler']) await step(`${name}: type-checks under ${resolution}`, () => typeCheck(folder, name, resolution));
+    for (const resolution of ['node16', 'bundler'])
+      await step(`${name}: type-checks under ${resolution}`, () => typeCheck(folder, name, resolution));
     for (const node of nodes) {
       const version = (await execute(node, ['--version'])).stdout.trim();
-      await step(`${name}: ESM on ${version}`, () => run(node, folder, 'esm.mjs', `import * as all from '${name}';\nif (Object.keys(all).length === 0) throw new Error('it exports nothing');`));
-      await step(`${name}: CommonJS on ${version}`, () => run(node, folder, 'cjs.cjs', `import('${name}').then((all) => { if (Object.keys(all).length === 0) throw new Error('it exports nothing'); });`));
-      await step(`${name}: its README on ${version}`, async () => run(node, folder, 'readme.mjs', await readmeScript(folder, name)));
+      await step(`${name}: ESM on ${version}`, () =>
+        run(
+          node,
+          folder,
+          'esm.mjs',
+          `import * as all from '${name}';\nif (Object.keys(all).length === 0) throw new Error('it exports nothing');`,
+        ),
+      );
+      await step(`${name}: CommonJS on ${version}`, () =>
+        run(
+          node,
+          folder,
+          'cjs.cjs',
+          `import('${name}').then((all) => { if (Object.keys(all).length === 0) throw new Error('it exports nothing'); });`,
+        ),
+      );
+      await step(`${name}: its README on ${version}`, async () =>
+        run(node, folder, 'readme.mjs', await readmeScript(folder, name)),
+      );
     }
   }
   await step('a plugin of thirty lines, through the command line', () => scratchPlugin(tarballs));
@@ -63,14 +82,19 @@ async function step(what, check) {
     console.log(`ok   ${what}`);
   } catch (error) {
     failed++;
-    console.log(`FAIL ${what}\n${String(error.stdout ?? '')}${String(error.stderr ?? '')}${error.stdout === undefined ? error.stack : ''}`);
+    console.log(
+      `FAIL ${what}\n${String(error.stdout ?? '')}${String(error.stderr ?? '')}${error.stdout === undefined ? error.stack : ''}`,
+    );
   }
 }
 
 async function packAll() {
   const tarballs = new Map();
   for (const folder of await readdir(join(root, 'packages'))) {
-    const { stdout } = await npm(['pack', '--json', '--ignore-scripts', '--pack-destination', work], join(root, 'packages', folder));
+    const { stdout } = await npm(
+      ['pack', '--json', '--ignore-scripts', '--pack-destination', work],
+      join(root, 'packages', folder),
+    );
     const [{ name, filename }] = JSON.parse(stdout);
     tarballs.set(name, join(work, filename));
   }
@@ -104,11 +128,32 @@ async function alone(folder, name) {
 async function typeCheck(folder, name, resolution) {
   const types = join(folder, 'types');
   await mkdir(types, { recursive: true });
-  await writeFile(join(types, 'use.ts'), `import * as all from '${name}';\nimport type { Plugin } from '@countersign/core';\nexport const plugin: Plugin | undefined = 'default' in all ? (all.default as Plugin) : undefined;\nexport default all;\n`);
+  await writeFile(
+    join(types, 'use.ts'),
+    `import * as all from '${name}';\nimport type { Plugin } from '@countersign/core';\nexport const plugin: Plugin | undefined = 'default' in all ? (all.default as Plugin) : undefined;\nexport default all;\n`,
+  );
   await cp(join(root, 'node_modules/@types/node'), join(folder, 'node_modules/@types/node'), { recursive: true });
   await cp(join(root, 'node_modules/undici-types'), join(folder, 'node_modules/undici-types'), { recursive: true });
   const module = resolution === 'node16' ? 'node16' : 'esnext';
-  await execute(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--skipLibCheck', '--module', module, '--moduleResolution', resolution, join(types, 'use.ts')], { cwd: folder });
+  await execute(
+    process.execPath,
+    [
+      join(root, 'node_modules/typescript/bin/tsc'),
+      '--noEmit',
+      '--strict',
+      '--target',
+      'es2022',
+      '--types',
+      'node',
+      '--skipLibCheck',
+      '--module',
+      module,
+      '--moduleResolution',
+      resolution,
+      join(types, 'use.ts'),
+    ],
+    { cwd: folder },
+  );
 }
 
 async function readmeScript(folder, name) {
@@ -148,14 +193,24 @@ export default defineAuthProvider('countersign-auth-acme', {
 });
 `,
   );
-  const configuration = { s: { url: server.href, headers: { 'X-Stamp': '${ACME_STAMP}' }, auth: { method: 'acme', key: '${ACME_KEY}' } }, countersign: { plugins: ['./acme.mjs'] } };
+  const configuration = {
+    s: { url: server.href, headers: { 'X-Stamp': '${ACME_STAMP}' }, auth: { method: 'acme', key: '${ACME_KEY}' } },
+    countersign: { plugins: ['./acme.mjs'] },
+  };
   await writeFile(join(folder, 'mcp.json'), JSON.stringify(configuration));
   const cli = fileURLToPath(new URL('../../packages/cli/bin/countersign.js', import.meta.url));
-  const { stdout } = await execute(process.execPath, [cli, '--config', 'mcp.json', 'call', 's', 'echo', 'message=hi'], { cwd: folder, env });
+  const { stdout } = await execute(process.execPath, [cli, '--config', 'mcp.json', 'call', 's', 'echo', 'message=hi'], {
+    cwd: folder,
+    env,
+  });
   if (!stdout.includes('hi')) throw new Error(`it printed ${stdout}`);
 }
 
 function npm(args, cwd) {
-  return execute('npm', args, { cwd, env: { ...process.env, npm_config_loglevel: 'error' }, shell: process.platform === 'win32', maxBuffer: 32 * 1024 * 1024 });
+  return execute('npm', args, {
+    cwd,
+    env: { ...process.env, npm_config_loglevel: 'error' },
+    shell: process.platform === 'win32',
+    maxBuffer: 32 * 1024 * 1024,
+  });
 }
-
