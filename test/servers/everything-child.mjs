@@ -8,6 +8,7 @@ const listen = Server.prototype.listen;
   /** @type {unknown} */ _port,
   /** @type {unknown[]} */ ...rest
 ) {
+  this.keepAliveTimeout = 0; // A guard's idle connection stays: none is closed just as a request goes out on it.
   this.once('listening', () => process.send?.(this.address()));
   return /** @type {any} */ (listen).call(this, { port: 0, host: '127.0.0.1' }, ...rest);
 };
