@@ -32,8 +32,8 @@ describe('PendingRequests', () => {
     const { pending, answers } = collect();
     const first = pending.begin({ jsonrpc: '2.0', id: 1, method: 'ping' })!;
     const second = pending.begin({ jsonrpc: '2.0', id: 2, method: 'ping' })!;
-    expect(pending.settle(1)).toBe(first);
-    expect(pending.settle(1)).toBeUndefined();
+    expect(pending.accept({ jsonrpc: '2.0', id: '1', result: {} })).toEqual({ jsonrpc: '2.0', id: 1, result: {} });
+    expect(pending.accept({ jsonrpc: '2.0', id: 1, result: {} })).toBeUndefined();
     pending.fail(first, lost);
     pending.failAll(lost);
     pending.failAll(lost);
@@ -59,5 +59,26 @@ describe('PendingRequests', () => {
       }),
     ]);
     expect(late).toEqual([request]);
+  });
+
+  test('counts the time anew with each progress of the request', async () => {
+    const { pending, answers } = collect(80);
+    const meta = (progressToken: string): Record<string, unknown> => ({ _meta: { progressToken } });
+    const alive = pending.begin({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: meta('one') })!;
+    const dead = pending.begin({ jsonrpc: '2.0', id: 2, method: 'tools/call', params: meta('two') })!;
+    pending.startTime(alive);
+    pending.startTime(dead);
+    for (let step = 0; step < 6; step++) {
+      await new Promise((resolve) => setTimeout(resolve, 25));
+      const progress = {
+        jsonrpc: '2.0' as const,
+        method: 'notifications/progress',
+        params: { progressToken: 'one', progress: step },
+      };
+      expect(pending.accept(progress)).toBe(progress);
+    }
+    expect(answers.map(({ id }) => id)).toEqual([2]);
+    expect(pending.has(alive)).toBe(true);
+    pending.failAll(lost);
   });
 });

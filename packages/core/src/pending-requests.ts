@@ -14,7 +14,7 @@ export interface PendingRequest {
 export interface PendingRequestsOptions {
   /** The server's name, for the messages. */
   readonly server: string;
-  /** Milliseconds that each request has, from `startTime` on. */
+  /** Milliseconds that each request has, from `startTime` or its last progress on. */
   readonly timeout: number;
   /** Takes the answers that this side makes up. */
   answer(message: JsonRpcMessage): void;
@@ -24,7 +24,7 @@ export interface PendingRequestsOptions {
   explain?(request: PendingRequest): string | undefined;
 }
 
-type Entry = PendingRequest & { timer?: NodeJS.Timeout };
+type Entry = PendingRequest & { readonly progressToken: unknown; timer?: NodeJS.Timeout };
 
 const LONGEST = 2 ** 31 - 1; // setTimeout fires at once beyond it
 const CONNECTION_CLOSED = -32000; // the codes that the MCP SDK uses for the same
@@ -48,7 +48,8 @@ export class PendingRequests {
     const { id, method } = message;
     if (typeof method !== 'string' || (typeof id !== 'string' && typeof id !== 'number')) return undefined;
     const controller = new AbortController();
-    const entry: Entry = { id, method, signal: controller.signal, abort: () => controller.abort() };
+    const { progressToken } = (message['params'] as { _meta?: { progressToken?: unknown } } | undefined)?._meta ?? {};
+    const entry: Entry = { id, method, progressToken, signal: controller.signal, abort: () => controller.abort() };
     this.#entries.set(String(id), entry);
     return entry;
   }
@@ -69,9 +70,17 @@ export class PendingRequests {
       entry.timer ??= setTimeout(() => this.#expire(entry), Math.min(this.#options.timeout, LONGEST));
   }
 
-  /** Ends the request of that id, because its answer came. Undefined when there is none: a second answer, or a foreign one. */
-  settle(id: unknown): PendingRequest | undefined {
-    return this.#remove(id);
+  /**
+   * What the client is to see of a message that came: all but a second or foreign answer, for which undefined is returned. An answer ends its request,
+   * `id` where the message's own isn't the request's; progress starts the request's time anew.
+   */
+  accept(message: JsonRpcMessage, id: unknown = message['id']): JsonRpcMessage | undefined {
+    if ('method' in message) {
+      if (message['method'] === 'notifications/progress') this.#progressed(message);
+      return message;
+    }
+    const request = this.#remove(id);
+    return request && { ...message, id: request.id };
   }
 
   /** Ends the request of that id without an answer, because the caller gave it up or was told otherwise. */
@@ -97,6 +106,12 @@ export class PendingRequests {
     this.#entries.delete(String(id));
     clearTimeout(entry?.timer);
     return entry;
+  }
+
+  #progressed(message: JsonRpcMessage): void {
+    const token = (message['params'] as { progressToken?: unknown } | undefined)?.progressToken;
+    if (token === undefined) return;
+    for (const entry of this.#entries.values()) if (entry.progressToken === token) entry.timer?.refresh();
   }
 
   #expire(entry: Entry): void {

@@ -178,9 +178,8 @@ export class SseTransport implements Transport {
         ),
       );
     }
-    if ('method' in message) return this.#deliver(message);
-    const request = this.#pending.settle(message['id']);
-    if (request) this.#deliver({ ...message, id: request.id });
+    const accepted = this.#pending.accept(message);
+    if (accepted) this.#deliver(accepted);
     else
       this.onerror?.(
         new CountersignError(

@@ -263,10 +263,9 @@ export class StreamableHttpTransport implements Transport {
   #receive(message: JsonRpcMessage, request: PendingRequest | undefined, replayed: boolean): void {
     if (typeof message !== 'object' || message === null)
       return this.#report(this.#serverError('sent something that is not a message'));
-    if ('method' in message) return this.#deliver(message);
     // The answer that a resumed stream brings has the id of the first request; an error without an id is this request's.
-    const settled = this.#pending.settle(replayed || message['id'] === null ? request?.id : message['id']);
-    if (settled) this.#deliver({ ...message, id: settled.id });
+    const accepted = this.#pending.accept(message, replayed || message['id'] === null ? request?.id : message['id']);
+    if (accepted) this.#deliver(accepted);
     else this.#report(this.#serverError('sent an answer that nobody waits for'));
   }
 
