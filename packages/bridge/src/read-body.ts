@@ -25,12 +25,14 @@ export function readBody(
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
       body.removeListener('data', onData);
+      body.removeListener('close', onClose);
       output.release(body);
       if (error === undefined) return resolve();
       body.destroy();
       reject(error);
     };
     const onAbort = (): void => settle(reasonOf(signal));
+    const onClose = (): void => settle(lost());
     const onIdle = (): void => {
       if (body.isPaused()) timer?.refresh();
       else settle(new CountersignError('TIMEOUT', `The server sent nothing for ${idle! / 1000} seconds.`));
@@ -49,7 +51,7 @@ export function readBody(
     if (idle !== undefined) timer = setTimeout(onIdle, idle).unref();
     signal.addEventListener('abort', onAbort);
     body.on('end', () => settle());
-    body.on('close', () => settle(lost()));
+    body.on('close', onClose);
     body.on('data', onData);
   });
 }

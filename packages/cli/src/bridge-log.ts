@@ -9,6 +9,7 @@ export function bridgeLog(
   const stream = file === undefined ? undefined : createWriteStream(file, { flags: 'a', mode: 0o600 });
   stream?.on('error', () => undefined);
   return (level, message) => {
+    if (level === 'debug' && !debug && !stream) return;
     const line = `${new Date().toISOString()} ${level} ${visibleText(message)}\n`;
     stream?.write(line);
     if (level === 'warn' || (debug && !stream)) process.stderr.write(line);

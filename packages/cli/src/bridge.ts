@@ -36,9 +36,8 @@ async function main(): Promise<number> {
   const write = bridgeLog(command.debug, command.logFile);
   let redact = (text: string): string => text;
   const log = {
-    debug: (message: string) => {
-      if (command.debug || command.logFile !== undefined) write('debug', redact(message));
-    },
+    quiet: !command.debug && command.logFile === undefined,
+    debug: (message: string) => write('debug', redact(message)),
     warn: (message: string) => write('warn', redact(message)),
   };
   process.on('unhandledRejection', (reason) => log.warn(`Something failed unheard: ${failure(reason).message}`));

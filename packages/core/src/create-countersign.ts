@@ -189,8 +189,7 @@ function optional<T>(container: DependencyContainer, token: InjectionToken<T>): 
 }
 
 function redacting(log: Log, redactor: Redactor): Log {
-  return {
-    debug: (message) => log.debug(redactor.redact(message)),
-    warn: (message) => log.warn(redactor.redact(message)),
-  };
+  const warn = (message: string): void => log.warn(redactor.redact(message));
+  if (log.quiet) return { quiet: true, debug() {}, warn };
+  return { debug: (message) => log.debug(redactor.redact(message)), warn };
 }
