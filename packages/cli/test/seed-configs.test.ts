@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -17,6 +17,7 @@ import {
   type Authority,
   type Verify,
 } from '@countersign/test-servers';
+import { createGoogle } from '@countersign/test-servers/google';
 
 // The files of fixtures/configs, as their owners wrote them: nothing in them is changed. Every host that they name is reached through a CONNECT proxy
 // (HTTPS_PROXY) that leads to a guard with a certificate for it from the test's authority (NODE_EXTRA_CA_CERTS).
@@ -199,6 +200,28 @@ describe('calls a tool with the file as it stands', () => {
     expect(guard.requests.map(({ headers }) => headers['x-amz-security-token'])).toEqual(
       guard.requests.map(() => sessionToken),
     );
+  });
+
+  test('gcp.json: an access token by a service account, asked for at Google through the same proxy', async () => {
+    const google = await createGoogle();
+    const account = await google.serviceAccount();
+    const keyFile = join(home, 'service-account.json');
+    writeFileSync(keyFile, JSON.stringify(account));
+    const { guard, env } = await guarded(google.accessToken({ email: account.client_email }));
+    const endpoints = closing(await startGuard({ tls: { authority }, verify: google.endpoints }));
+    const proxy = closing(
+      await startConnectProxy({ to: (host) => (host === 'oauth2.googleapis.com' ? endpoints : guard) }),
+    );
+
+    const { code, output } = await countersign('gcp.json', ['call', 'gcp-service', 'echo', 'message=hi'], {
+      ...env,
+      HTTPS_PROXY: proxy.url.href,
+      GOOGLE_APPLICATION_CREDENTIALS: keyFile,
+    });
+
+    expect({ code, output }).toEqual({ code: 0, output: { content: [{ type: 'text', text: 'Echo: hi' }] } });
+    expect(new Set(proxy.hosts)).toEqual(new Set(['oauth2.googleapis.com:443', 'service.googleapis.com:443']));
+    expect(google.issued).toHaveLength(1);
   });
 
   test('no-auth.json: the stdio server by uvx', async () => {
