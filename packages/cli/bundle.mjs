@@ -1,9 +1,9 @@
 // Bundles the command line into dist/: one file for each command, what they share in chunks beside them.
-import { readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { URL } from 'node:url';
 import { build } from 'esbuild';
 
-const dist = new URL('dist/', import.meta.url);
 const { version } = JSON.parse(await readFile(new URL('package.json', import.meta.url), 'utf8'));
 const external = ['google-auth-library', '@octokit/*', '@aws-sdk/*'];
 
@@ -26,6 +26,8 @@ const withoutAjv = {
 const shared = {
   absWorkingDir: import.meta.dirname,
   bundle: true,
+  outdir: 'dist',
+  metafile: true,
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
@@ -42,8 +44,15 @@ const shared = {
   plugins: [withoutAjv],
 };
 
-for (const name of ['chunks', 'main.js', 'bridge.js', 'bridge-chunks'])
-  await rm(new URL(name, dist), { recursive: true, force: true });
-await build({ ...shared, entryPoints: ['src/main.ts'], outdir: 'dist', chunkNames: 'chunks/[name]-[hash]' });
+const main = await build({ ...shared, entryPoints: ['src/main.ts'], chunkNames: 'chunks/[name]-[hash]' });
 // Apart from the rest, so that the bridge's start reads one file and what it shares with nothing else.
-await build({ ...shared, entryPoints: ['src/bridge.ts'], outdir: 'dist', chunkNames: 'bridge-chunks/[name]-[hash]' });
+const bridge = await build({ ...shared, entryPoints: ['src/bridge.ts'], chunkNames: 'bridge-chunks/[name]-[hash]' });
+
+// What an earlier bundle left goes only once the new one is there.
+const written = new Set([main, bridge].flatMap(({ metafile }) => Object.keys(metafile.outputs)));
+for (const folder of ['chunks', 'bridge-chunks']) {
+  for (const file of await readdir(join(shared.absWorkingDir, 'dist', folder)).catch(() => [])) {
+    if (!written.has(`dist/${folder}/${file}`))
+      await rm(join(shared.absWorkingDir, 'dist', folder, file), { force: true });
+  }
+}

@@ -37,7 +37,7 @@ async function run(): Promise<number> {
     const { run: command } = await invocation.load();
     return await stop.race(command(context, invocation.words, invocation.options));
   } catch (error) {
-    return report(screen, error, context.debug.enabled);
+    return report(screen, error, context.debug.enabled, invocation.server);
   } finally {
     screen.progress(undefined);
     await close();
@@ -57,8 +57,8 @@ function usage(error: unknown): unknown {
 }
 
 // Tells the error in the form that was asked for, and answers the exit code.
-function report(screen: Screen, error: unknown, debug: boolean): number {
-  const found = failure(error);
+function report(screen: Screen, error: unknown, debug: boolean, server?: string): number {
+  const found = failure(error, server);
   screen.progress(undefined);
   if (screen.json) screen.document({ error: found });
   else if (stop.exitCode === undefined)

@@ -7,6 +7,8 @@ export interface Invocation {
   readonly load: () => Promise<{ readonly run: RunCommand }>;
   readonly words: readonly string[];
   readonly options: Readonly<Record<string, unknown>>;
+  /** The server that the command is about, where it names one. */
+  readonly server?: string | undefined;
 }
 
 interface CommandText {
@@ -158,7 +160,14 @@ export function createProgram(chosen: (invocation: Invocation) => void): Command
   for (const { usage, does, examples: lines, options = [], load } of COMMANDS) {
     const command = program.command(usage).description(does).addHelpText('after', examples(lines));
     for (const [flags, text] of options) command.addOption(new Option(flags, text));
-    command.action(() => chosen({ load, words: command.args, options: command.opts() }));
+    command.action(() =>
+      chosen({
+        load,
+        words: command.args,
+        options: command.opts(),
+        server: / [<[]server[>\]]/.test(usage) ? command.args[0] : undefined,
+      }),
+    );
   }
   program
     .command('bridge <server-or-url>')

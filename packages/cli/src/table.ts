@@ -16,6 +16,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   const natural = head.map((title, column) =>
     Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(cellWidth)),
   );
+  if (options.columns === undefined) return lines(head, rows, natural, options);
   const widths = fit(natural, options.columns);
   if (!widths) return blocks(head, rows, options);
   const layout = new Table({
@@ -49,11 +50,10 @@ const NO_BORDERS = Object.fromEntries(
   ].map((part) => [part, '']),
 );
 
-const cellWidth = (cell: string): number => Math.max(0, ...cell.split('\n').map((line) => stringWidth(line)));
+const cellWidth = (cell: string): number => (/^[ -~]*$/.test(cell) ? cell.length : stringWidth(cell));
 
 // The widest columns give first: the largest common limit under which all fit.
-function fit(natural: readonly number[], columns: number | undefined): number[] | undefined {
-  if (columns === undefined) return [...natural];
+function fit(natural: readonly number[], columns: number): number[] | undefined {
   const available = columns - GAP * (natural.length - 1);
   const total = (limit: number): number => natural.reduce((sum, width) => sum + Math.min(width, limit), 0);
   let limit = Math.max(...natural);
@@ -81,6 +81,21 @@ function broken(cell: string, width: number): string {
     }
     return lines.join('\n');
   });
+}
+
+// Without a terminal: one line for each row, of any length.
+function lines(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  widths: readonly number[],
+  { heading }: TableOptions,
+): string {
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - cellWidth(cell) + GAP))
+      .join('')
+      .trimEnd();
+  return [heading(line(head)), ...rows.map((row) => line(head.map((_, column) => row[column] ?? '')))].join('\n');
 }
 
 function blocks(head: readonly string[], rows: readonly (readonly string[])[], { heading }: TableOptions): string {
