@@ -55,7 +55,8 @@ export interface ExchangeSettings {
   readonly sender: Sender;
   readonly clock: Clock;
   readonly log: Log;
-  readonly usage: { requests: number; refused: number; lastUsed?: Date };
+  /** What status tells; `failure` is why the last request could not be authorized. */
+  readonly usage: { requests: number; refused: number; lastUsed?: Date; failure?: string | undefined };
   /** Milliseconds for a request: to the answer's head, and for what isn't a stream to its end. */
   readonly timeout: number;
   /** Milliseconds without a byte that end a stream. */
@@ -103,7 +104,11 @@ export function createExchange(settings: ExchangeSettings): Exchange {
         body: request.body,
         attempt: new RequestAttempt(number, clock),
       };
-      await authorize(outgoing, signal);
+      await authorize(outgoing, signal).catch((error: unknown) => {
+        usage.failure = error instanceof Error ? error.message : String(error);
+        throw error;
+      });
+      usage.failure = undefined;
       let response = await send(outgoing, request, signal);
       const head = { status: response.status, headers: response.headers, url };
       for (const { provider } of chain) provider.observe?.(head);

@@ -286,3 +286,20 @@ describe('headers that the transport owns', () => {
     ]);
   });
 });
+
+test('the status says why the last request could not be authorized, until one could', async () => {
+  const env: Record<string, string> = {};
+  const { url } = await startServer((_, response) => json(response, 200, {}));
+  const late = plugin('late', (): AuthProvider => ({
+    authorize() {
+      if (!env['READY']) throw new Error('the vault is sealed');
+    },
+    status: () => ({ state: 'ready', source: 'vault' }),
+  }));
+  const app = await open({ plugins: [late], servers: { s: { url, auth: { method: 'late' } } } });
+  await expect(app.fetch('s')(url, {})).rejects.toThrow();
+  expect(await app.status('s')).toMatchObject({ state: 'failed', reason: 'the vault is sealed' });
+  env['READY'] = '1';
+  await app.fetch('s')(url, {});
+  expect(await app.status('s')).toMatchObject({ state: 'ready', usage: { requests: 1 } });
+});
