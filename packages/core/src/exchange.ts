@@ -10,7 +10,7 @@ import type { Log } from './log.js';
 import { isLoopback } from './origin.js';
 import { followRedirect, isRedirect } from './redirect.js';
 import { discard, renew } from './renewal.js';
-import { retryAfter } from './retry-after.js';
+import { limitDelay } from './retry-after.js';
 import type { Sender, SenderResponse } from './sender.js';
 
 export interface ExchangeRequest {
@@ -122,20 +122,18 @@ export function createExchange(settings: ExchangeSettings): Exchange {
         });
         continue;
       }
+      const delay = limitDelay(response.status, response.headers, clock.now());
+      if (delay !== undefined) {
+        discard(response.body);
+        await wait(delay, response.status, request, ++waits, signal);
+        continue;
+      }
       if (response.status === 401 || response.status === 403) {
         usage.refused++;
         if (challenges++ < MAX_CHALLENGES) {
           const refused = await renew(chain, outgoing, response, epochs, signal);
           if (refused === 'renewed') continue;
           response = refused;
-        }
-      }
-      if (response.status === 429 || response.status === 503) {
-        const delay = retryAfter(response.headers.get('retry-after'), clock.now());
-        if (delay !== undefined) {
-          discard(response.body);
-          await wait(delay, response.status, request, ++waits, signal);
-          continue;
         }
       }
       return { ...response, url };
@@ -205,11 +203,12 @@ export function createExchange(settings: ExchangeSettings): Exchange {
     signal: AbortSignal,
   ): Promise<void> {
     const seconds = Math.ceil(delay / 1000);
+    const until = delay < 1e12 ? `, until ${new Date(clock.now() + delay).toISOString().replace(/\.\d+Z$/, 'Z')}` : '';
     const safe = status === 503 || isSafe(request);
     if (!safe || delay > Math.min(MAX_DELAY_MS, settings.timeout) || count > MAX_WAITS) {
       throw new CountersignError(
         'RATE_LIMITED',
-        `Server ${server.name} answered ${status} and asks to wait ${seconds} s.`,
+        `Server ${server.name} answered ${status} and asks to wait ${seconds} s${until}.`,
         { server: server.name, status, retryAfter: seconds },
       );
     }

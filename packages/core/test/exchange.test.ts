@@ -317,6 +317,39 @@ describe('waiting', () => {
     expect(received).toHaveLength(1);
   });
 
+  test.each([403, 429])(
+    '%i with an exhausted x-ratelimit is RATE_LIMITED until its reset, not a refusal',
+    async (status) => {
+      const log: string[] = [];
+      const now = Date.parse('2026-01-01T00:00:00Z') / 1000;
+      const headers = {
+        'x-ratelimit-remaining': '0',
+        'x-ratelimit-reset': String(now + 900),
+        date: new Date(now * 1000).toUTCString(),
+      };
+      const { url, received } = await startServer((_, response) => json(response, status, {}, headers));
+      const app = await open({
+        clock: patient().clock,
+        plugins: [rotating(log)],
+        servers: { s: { url, auth: { method: 'rotating' } } },
+      });
+      await expect(app.fetch('s')(url, post(list))).rejects.toMatchObject({
+        code: 'RATE_LIMITED',
+        retryAfter: 900,
+        status,
+        message: expect.stringContaining('until 2026-01-01T00:15:00Z'),
+      });
+      expect([received.length, log]).toEqual([1, []]);
+    },
+  );
+
+  test('a 403 with some of its limit left is a refusal', async () => {
+    const { url } = await startServer((_, response) =>
+      json(response, 403, {}, { 'x-ratelimit-remaining': '4999', 'x-ratelimit-reset': '1900000000' }),
+    );
+    expect((await (await open({ servers: { s: { url } } })).fetch('s')(url, post())).status).toBe(403);
+  });
+
   test('garbage in Retry-After leaves the response to the caller', async () => {
     const { url } = await startServer((_, response) => json(response, 503, {}, { 'retry-after': 'later' }));
     expect((await (await open({ servers: { s: { url } } })).fetch('s')(url, post())).status).toBe(503);
