@@ -148,11 +148,7 @@ export function createGcp(options: GcpOptions, services: AuthServices, deadline?
     },
 
     async challenge(context: ChallengeContext) {
-      if (context.response.status === 403) {
-        const explained = await explainForbidden(context, { server, source, scopes: scopeList(options) });
-        if (explained) throw explained;
-        return false;
-      }
+      if (context.response.status !== 401) return false; // a 403 is IAM's: another token has no other roles
       const sent = [...context.request.headers].map(([, value]) => value);
       const refused = [...kept.values()].filter(
         ({ current }) => current && sent.some((value) => value.includes(current.token)),
@@ -166,6 +162,12 @@ export function createGcp(options: GcpOptions, services: AuthServices, deadline?
         }),
       );
       return renewed.some(Boolean);
+    },
+
+    explain(response, body) {
+      return response.status === 403
+        ? explainForbidden(response, body, { source, scopes: scopeList(options) })
+        : undefined;
     },
 
     async status(detail): Promise<ProviderStatus> {

@@ -25,6 +25,17 @@ async function call(name = 'x', url = API): Promise<number> {
   return response.status;
 }
 
+/** As a client of MCP does, whose transport tells a refusal as an error. */
+async function connect(name = 'x'): Promise<void> {
+  const transport = await app.transport(name);
+  await transport.start();
+  try {
+    await transport.send({ jsonrpc: '2.0', id: 1, method: 'tools/list' } as never);
+  } finally {
+    await transport.close();
+  }
+}
+
 /** The different tokens that fifty requests at once carry: the whole exchange, but for the sending. */
 async function fifty(header = 'authorization'): Promise<(string | undefined)[]> {
   const previews = await Promise.all(Array.from({ length: 50 }, () => app.preview('x')));
@@ -406,7 +417,7 @@ describe('a refusal', () => {
   ])('of 403 by %s is explained, without another token', async (_, answer, remedy) => {
     await open();
     world.guardWith(() => answer);
-    await expect(call()).rejects.toMatchObject({
+    await expect(connect()).rejects.toMatchObject({
       code: 'FORBIDDEN',
       status: 403,
       server: 'x',
@@ -419,7 +430,7 @@ describe('a refusal', () => {
   test('of 403 by Cloud Run names the invoker role', async () => {
     await open();
     world.guardWith(() => ({ status: 403, body: '<html>Your client does not have permission</html>' }));
-    await expect(call('run', RUN)).rejects.toMatchObject({
+    await expect(connect('run')).rejects.toMatchObject({
       code: 'FORBIDDEN',
       remedy: expect.stringContaining('roles/run.invoker'),
     });

@@ -10,6 +10,7 @@ import {
   type Plugin,
 } from '@countersign/core';
 import headers from '@countersign/auth-headers';
+import streamableHttp from '@countersign/transport-streamable-http';
 import { createAuthority, startConnectProxy, startGuard } from '@countersign/test-servers';
 import { createGoogle } from '@countersign/test-servers/google';
 import gcp from '../src/index.js';
@@ -66,7 +67,7 @@ export async function startWorld() {
     /** An instance whose environment is nothing but the proxy and `env`. */
     open: (servers: Record<string, unknown>, env: Record<string, string> = {}, options: CountersignOptions = {}) =>
       createCountersign({
-        plugins: [gcp, headers, trusting],
+        plugins: [gcp, headers, streamableHttp, trusting],
         servers,
         env: { HTTPS_PROXY: proxy.url.href, HOME: folder, NO_GCE_CHECK: 'true', ...env },
         ...options,
