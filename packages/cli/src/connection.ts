@@ -53,7 +53,7 @@ export async function connect(
   if (notified) client.fallbackNotificationHandler = async (notification) => notified(notification);
   let open = true;
   client.onclose = () => (open = false);
-  const options = { timeout: Math.min(timeout, LONGEST), ...(signal ? { signal } : {}) };
+  const options = { timeout: Math.min(timeout + GRACE, LONGEST), ...(signal ? { signal } : {}) };
   try {
     await deadline(
       client.connect(transport, options),
@@ -88,6 +88,7 @@ export async function connect(
 }
 
 const LONGEST = 2 ** 31 - 1; // Node's timers wrap to 1 ms above it.
+const GRACE = 250; // milliseconds: the transport ends a request in time, and knows more of the reason
 
 // The result is shown and not processed: validating it against the tool's schema would only hide it.
 const noValidator = {
@@ -97,7 +98,7 @@ const noValidator = {
 async function deadline<T>(work: Promise<T>, ms: number, message: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new CountersignError('TIMEOUT', message)), Math.min(ms + 250, LONGEST));
+    timer = setTimeout(() => reject(new CountersignError('TIMEOUT', message)), Math.min(ms + 2 * GRACE, LONGEST));
   });
   try {
     return await Promise.race([work, late]);
