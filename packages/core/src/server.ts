@@ -142,10 +142,10 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
     const worst = ['failed', 'login_required', 'ready', 'unused'].flatMap((state) =>
       candidates.filter((one) => one.state === state),
     )[0];
-    return {
-      ...(worst ?? { state: 'ready', source: chain.members.length > 0 ? 'configuration' : 'none' }),
-      usage: { ...usage },
-    };
+    const { failure, ...counted } = usage;
+    const known = worst ?? { state: 'ready' as const, source: chain.members.length > 0 ? 'configuration' : 'none' };
+    if (failure === undefined || known.state !== 'ready') return { ...known, usage: counted };
+    return { ...known, state: 'failed', reason: failure, usage: counted };
   }
 
   return {
