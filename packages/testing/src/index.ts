@@ -1,3 +1,5 @@
+export { testAuthProvider } from './auth-provider.js';
+export type { AuthProviderScenario, AuthProviderSubject } from './provider-bench.js';
 export { testSecretStore, type SecretStoreSubject } from './secret-store.js';
 export {
   recordMcpServer,
