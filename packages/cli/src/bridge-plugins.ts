@@ -11,6 +11,7 @@ const PROVIDERS: readonly (readonly [uses: RegExp, load: Load])[] = [
   [/hmac|HMAC_/, () => import('@countersign/auth-hmac')],
   [/"command"/, () => import('@countersign/auth-command')],
   [/gcp|GCP_|GOOGLE_/, () => import('@countersign/auth-gcp')],
+  [/github|GITHUB_|GH_TOKEN/i, () => import('@countersign/auth-github')],
 ];
 
 /** Loads the providers that a configuration's text can need, and no other: a start reads only what it uses. */

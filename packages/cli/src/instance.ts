@@ -2,6 +2,7 @@ import awsSigV4 from '@countersign/auth-aws-sigv4';
 import bearer from '@countersign/auth-bearer';
 import command from '@countersign/auth-command';
 import gcp from '@countersign/auth-gcp';
+import github from '@countersign/auth-github';
 import headers from '@countersign/auth-headers';
 import hmac from '@countersign/auth-hmac';
 import oauth from '@countersign/auth-oauth';
@@ -24,6 +25,7 @@ export const bundledPlugins: readonly Plugin[] = [
   oauth,
   awsSigV4,
   gcp,
+  github,
   hmac,
   command,
   streamableHttp,
