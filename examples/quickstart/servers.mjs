@@ -1,8 +1,10 @@
 import { apiKey, awsSigV4, bearer, everything, startGuard } from '@countersign/test-servers';
 import { createGoogle } from '@countersign/test-servers/google';
+import { startOidc } from '@countersign/test-servers/oidc';
 
 /**
  * @typedef {import('@countersign/test-servers').Guard} Guard
+ * @typedef {import('@countersign/test-servers').Verify} Verify
  * @typedef {Record<string, string | undefined>} Env
  */
 
@@ -13,33 +15,42 @@ import { createGoogle } from '@countersign/test-servers/google';
  * @param {Env} env The values of .env.
  */
 export async function startServers(configured, env) {
-  const google = await createGoogle();
+  const [google] = await Promise.all([createGoogle(), everything(), everything('sse')]);
   const metadata = await startGuard({ verify: google.endpoints });
+  /** @type {import('@countersign/test-servers/oidc').Oidc | undefined} */
+  let oidc;
 
-  /** @type {Record<string, (origin: string) => import('@countersign/test-servers').Verify | undefined>} */
+  /** What each guard verifies; `origin` is its own. @type {Record<string, (origin: () => string) => Verify | undefined>} */
   const verifiers = {
     open: () => undefined,
     bearer: () => bearer(env.BEARER_TOKEN ?? ''),
     'api-key': () => apiKey({ key: env.API_KEY ?? '' }),
     sse: () => bearer(env.SSE_TOKEN ?? ''),
     aws: () => awsSigV4({ keys: awsKeys(env), region: 'us-east-1', service: 'execute-api', once: true }),
-    gcp: (origin) => google.idToken(origin, { email: google.email }),
+    gcp: (origin) => (head, body) => google.idToken(origin(), { email: google.email })(head, body),
   };
+
+  /** @param {string} name @param {string | undefined} type @param {number} port @returns {Promise<Guard>} */
+  async function start(name, type, port) {
+    if (name === 'oauth' || name === 'client-credentials') {
+      oidc ??= await startOidc({ port, clients: [machine(env)] }); // one server for both
+      return oidc.guard;
+    }
+    const { url: target } = await everything(type === 'sse' ? 'sse' : 'streamableHttp');
+    /** @type {Guard} */
+    const guard = await startGuard({ target, port, verify: verifiers[name]?.(() => guard.origin) });
+    return guard;
+  }
 
   /** @type {Map<string, Guard>} */
   const guards = new Map();
   for (const [name, server] of Object.entries(configured)) {
     if (server.url === undefined) continue; // stdio: the client starts it
     const url = new URL(server.url);
-    const { url: target } = await everything(server.type === 'sse' ? 'sse' : 'streamableHttp');
-    /** @type {import('@countersign/test-servers').Verify | undefined} */
-    let verify;
-    const options = { target, verify: (/** @type {[any, any]} */ ...seen) => verify?.(...seen) };
-    const guard = await startGuard({ ...options, port: Number(url.port) }).catch((error) => {
+    const guard = await start(name, server.type, Number(url.port)).catch((error) => {
       if (error.code !== 'EADDRINUSE') throw error;
-      return startGuard(options);
+      return start(name, server.type, 0);
     });
-    verify = verifiers[name]?.(guard.origin);
     url.port = String(guard.port);
     server.url = url.href;
     guards.set(name, guard);
@@ -51,6 +62,7 @@ export async function startServers(configured, env) {
     env: { GCE_METADATA_HOST: `127.0.0.1:${metadata.port}` },
     async close() {
       for (const guard of [metadata, ...guards.values()]) await guard.close();
+      await oidc?.close();
     },
   };
 }
@@ -62,4 +74,15 @@ function awsKeys({
   AWS_SESSION_TOKEN: sessionToken = '',
 }) {
   return new Map([[AWS_ACCESS_KEY_ID, { secretAccessKey, sessionToken }]]);
+}
+
+/** A client that is no person, as the authorization server has it registered. @param {Env} env */
+function machine({ CLIENT_SECRET }) {
+  return {
+    client_id: 'quickstart',
+    client_secret: CLIENT_SECRET,
+    grant_types: ['client_credentials'],
+    redirect_uris: [],
+    response_types: [],
+  };
 }

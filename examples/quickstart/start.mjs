@@ -1,12 +1,16 @@
 // Starts MCP servers behind different authentication, and shows what the command line does with them. `npm start` at the root runs it.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parseEnv } from 'node:util';
 import { closeEverything } from '@countersign/test-servers';
+import { signInAt } from '@countersign/test-servers/oidc';
 import { startServers } from './servers.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -26,16 +30,17 @@ if (JSON.stringify(config) !== asWritten) {
 }
 
 try {
+  await signIn('oauth');
   await run('connections');
   for (const name of Object.keys(config.mcpServers)) {
+    const headers = servers.guards.has(name) ? output('headers', name) : ''; // meanwhile
     await run('call', name, 'echo', `message=Hello, ${name}`);
-    if (servers.guards.has(name)) await run('headers', name);
+    process.stdout.write(await headers);
   }
   console.log();
   for (const [name, { requests }] of servers.guards) {
-    console.log(
-      `${name}: its guard let ${requests.filter(({ refused }) => !refused).length} of ${requests.length} requests through.`,
-    );
+    const accepted = requests.filter(({ refused }) => !refused).length;
+    console.log(`${name}: its guard saw ${requests.length} requests and let ${accepted} through.`);
   }
   if (terminal) await run();
 } finally {
@@ -46,23 +51,52 @@ try {
 
 /** Runs the command line, as a person would in this folder. @param {...string} args */
 async function run(...args) {
-  console.log(
-    `\n$ countersign --config ${configFile} ${args.map((arg) => (/[\s,]/.test(arg) ? `'${arg}'` : arg)).join(' ')}`,
-  );
-  const child = spawn(
-    process.execPath,
-    [countersign, '--config', configFile, '--env-file', join(here, '.env'), ...args],
-    {
-      cwd: here,
-      stdio: 'inherit',
-      env: { ...ownEnvironment(), ...servers.env },
-    },
-  );
-  const code = await new Promise((resolve) => child.on('close', resolve));
-  if (code !== 0) {
-    console.error(`That ended with ${code}.`);
-    process.exitCode = 1;
+  console.log(`\n${shown(args)}`);
+  await ended(start(args, 'inherit'));
+}
+
+/** Runs the command line, and answers what it would have shown. @param {...string} args */
+async function output(...args) {
+  const child = start(args, ['ignore', 'pipe', 'inherit']);
+  const [printed] = await Promise.all([
+    text(/** @type {import('node:stream').Readable} */ (child.stdout)),
+    ended(child),
+  ]);
+  return `\n${shown(args)}\n${printed}`;
+}
+
+/** Signs in, with a script in the place of the person at the browser: it follows the URL that the command prints. @param {string} name */
+async function signIn(name) {
+  const args = ['login', name, '--no-browser'];
+  console.log(`\n${shown(args)}`);
+  const child = start(args, ['ignore', 'pipe', 'inherit']);
+  const done = ended(child);
+  let visit;
+  for await (const line of createInterface(/** @type {import('node:stream').Readable} */ (child.stdout))) {
+    console.log(line);
+    if (URL.canParse(line)) visit ??= signInAt(new URL(line));
   }
+  await visit;
+  await done;
+}
+
+/** @param {string[]} args @param {import('node:child_process').StdioOptions} stdio */
+function start(args, stdio) {
+  const command = [countersign, '--config', configFile, '--env-file', join(here, '.env'), ...args];
+  return spawn(process.execPath, command, { cwd: here, stdio, env: { ...ownEnvironment(), ...servers.env } });
+}
+
+/** The command as a person would type it. @param {string[]} args */
+function shown(args) {
+  return ['$ countersign --config', configFile, ...args.map((arg) => (/[\s,]/.test(arg) ? `'${arg}'` : arg))].join(' ');
+}
+
+/** Waits for the end of a command; one that fails fails the whole. @param {import('node:child_process').ChildProcess} child */
+async function ended(child) {
+  const [code] = await once(child, 'close');
+  if (code === 0) return;
+  console.error(`That ended with ${code}.`);
+  process.exitCode = 1;
 }
 
 /** The environment without a developer's real credentials and proxies, and with other places for what is stored: the example brings its own. */

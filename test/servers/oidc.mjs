@@ -11,6 +11,7 @@ import { startGuard } from './guard.mjs';
  * @typedef {'cut' | 'drop' | 'hang' | 500 | { status: number, body: string } | { delay: number }} Fault
  *
  * @typedef {object} OidcOptions
+ * @property {number} [port] Where the resource server answers; a free one by default.
  * @property {number} [accessTokenTtl] Seconds; 3600 by default.
  * @property {boolean} [expiresIn] False leaves `expires_in` out of token answers.
  * @property {boolean} [refreshTokens] False gives none.
@@ -33,6 +34,7 @@ export async function startOidc(options = {}) {
   // @ts-expect-error It comes without types.
   const { Provider, errors } = await import('oidc-provider');
   const {
+    port: resourcePort = 0,
     accessTokenTtl = 3600,
     expiresIn = true,
     refreshTokens = true,
@@ -43,6 +45,8 @@ export async function startOidc(options = {}) {
     requiredScopes = ['mcp:tools'],
     scopesFor = () => [],
   } = options;
+  const guard = await startGuard({ target: (await everything()).url, verify, port: resourcePort });
+  const resource = guard.url.href;
   const server = createServer();
   server.keepAliveTimeout = 60_000;
   server.listen(0, '127.0.0.1');
@@ -61,8 +65,6 @@ export async function startOidc(options = {}) {
   let reuses = 0;
   let tokenDelay = options.tokenDelay ?? 0;
 
-  const guard = await startGuard({ target: (await everything()).url, verify });
-  const resource = guard.url.href;
   const provider = new Provider(issuer, {
     clients,
     cookies: { keys: [randomBytes(16).toString('hex')] },
