@@ -82,11 +82,11 @@ function cell(text) {
 function between(file, name, text) {
   const path = join(root, file);
   const before = readFileSync(path, 'utf8');
-  const marked = new RegExp(`(<!-- ${name} -->\n)[^]*?(\n<!-- /${name} -->)`);
+  const marked = new RegExp(`(<!-- ${name} -->\n)[^]*?(<!-- /${name} -->)`);
   if (!marked.test(before)) throw new Error(`${file} has no <!-- ${name} --> … <!-- /${name} -->`);
   write(
     file,
-    before.replace(marked, (_, start, end) => `${start}${text}${end}`),
+    before.replace(marked, (_, start, end) => `${start}${text}\n${end}`),
   );
 }
 
