@@ -3,7 +3,12 @@ import { CountersignError } from '@countersign/core';
 
 const PROMPT = 'countersign> ';
 
-export interface PromptOptions {
+export interface Terminal {
+  readonly input: NodeJS.ReadableStream;
+  readonly output: NodeJS.WritableStream;
+}
+
+export interface PromptOptions extends Terminal {
   /** The newest first. */
   readonly history: readonly string[];
   readonly complete: (line: string) => Promise<string[]>;
@@ -21,9 +26,8 @@ export interface Prompt {
   close(): void;
 }
 
-/** The shell's line on this process's terminal. */
-export function openPrompt({ history, complete }: PromptOptions): Prompt {
-  const { stdin: input, stdout: output } = process;
+/** The shell's line on a terminal. */
+export function openPrompt({ input, output, history, complete }: PromptOptions): Prompt {
   const typed: string[] = [];
   let closed = false;
   let shown = false; // The prompt, or a question, stands on the screen.
@@ -32,6 +36,7 @@ export function openPrompt({ history, complete }: PromptOptions): Prompt {
   const lines = createInterface({
     input,
     output,
+    terminal: true,
     prompt: PROMPT,
     history: [...history],
     historySize: 1000,

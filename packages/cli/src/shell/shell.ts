@@ -9,19 +9,24 @@ import { openInBrowser } from '../opener.js';
 import { createCompletion } from './completion.js';
 import { openHistory } from './history.js';
 import { notificationText } from './notifications.js';
-import { openPrompt } from './prompt-line.js';
+import { openPrompt, type Terminal } from './prompt-line.js';
 import { runLine } from './run-line.js';
 
+export interface ShellOptions extends Terminal {
+  /** Where the lines are kept; the user's own place by default. */
+  readonly historyFile?: string;
+}
+
 /** The interactive shell: connects to every server, then runs lines until /quit, Ctrl-D or a stop signal. Resolves to the exit code. */
-export async function shell(outer: Context): Promise<number> {
+export async function shell(outer: Context, { input, output, historyFile }: ShellOptions): Promise<number> {
   const { screen } = outer;
   const app = await outer.app();
-  const history = await openHistory();
+  const history = await openHistory(historyFile);
   const completion = createCompletion(
     outer,
     app.servers.map(({ name }) => name),
   );
-  const prompt = openPrompt({ history: history.lines, complete: (line) => completion.candidates(line) });
+  const prompt = openPrompt({ input, output, history: history.lines, complete: (line) => completion.candidates(line) });
   screen.wrap = (write) => prompt.aside(write);
 
   const contextOf = (signal: AbortSignal): Context => ({
