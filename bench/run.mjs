@@ -7,7 +7,8 @@ import { parseArgs } from 'node:util';
 /**
  * @typedef {import('./measure.mjs').Summary} Summary
  * @typedef {{ name: string, value: Summary, limit: number, goal?: number }} Ratio
- * @typedef {{ title: string, rows: { name: string, cpu: Summary, wall: Summary }[], ratios: Ratio[] }} Result
+ * @typedef {{ measure: string, values: Record<string, Summary> }} Measure Of several contestants.
+ * @typedef {{ title: string, rows: { name: string, cpu: Summary, wall: Summary }[], table?: Measure[], ratios: Ratio[] }} Result
  */
 
 const { values, positionals } = parseArgs({
@@ -29,13 +30,17 @@ if (values.json !== undefined)
 if (results.some(({ ratios }) => ratios.some(({ value, limit }) => !(value.median <= limit)))) process.exitCode = 1;
 
 /** @param {Result} result */
-function print({ title, rows, ratios }) {
+function print({ title, rows, table = [], ratios }) {
   const spread = (/** @type {Summary} */ { low, median, high }, digits = 0) =>
     `${median.toFixed(digits)} [${low.toFixed(digits)}–${high.toFixed(digits)}]`;
   const width = Math.max(...rows.map(({ name }) => name.length), ...ratios.map(({ name }) => name.length));
   console.log(`\n${title}`);
   for (const { name, cpu, wall } of rows) {
     console.log(`  ${name.padEnd(width)}  CPU ms ${spread(cpu).padEnd(18)} wall ms ${spread(wall)}`);
+  }
+  for (const { measure, values: by } of table) {
+    console.log(`  ${measure}`);
+    for (const [name, value] of Object.entries(by)) console.log(`    ${name.padEnd(width)}  ${spread(value)}`);
   }
   for (const { name, value, limit, goal } of ratios) {
     const verdict = !(value.median <= limit)
