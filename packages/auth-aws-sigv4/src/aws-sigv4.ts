@@ -14,7 +14,7 @@ import { awsHost, knownHosts } from './hosts.js';
 import type { SigV4Options } from './options.js';
 import { isCredentialRefused, parseRefusal, remedyOf } from './refusal.js';
 import { readProfile, sharedFiles } from './shared-config.js';
-import { amzDate, canonicalTarget, payloadHash, Signer, type AwsCredentials } from './sign.js';
+import { amzDate, canonicalTarget, payloadHash, signParts, type AwsCredentials } from './sign.js';
 
 /** One reading of clock and credentials, for everything within an attempt. */
 interface Signing {
@@ -98,15 +98,20 @@ export function sigV4Provider(options: SigV4Options, services: AuthServices): Au
     else headers.delete('x-amz-security-token');
     if (payload === 'signed') headers.delete('x-amz-content-sha256');
     else headers.set('x-amz-content-sha256', hash);
-    const covered: [string, string][] = [['host', target.host]];
-    for (const field of headers)
-      if (field[0] !== 'host' && (signsByDefault(field[0]) || extra.has(field[0]))) covered.push(field);
-    const signer = new Signer(
+    const fields: Record<string, string> = { host: target.host };
+    const names = ['host'];
+    for (const [name, value] of headers) {
+      if (name === 'host' || !(signsByDefault(name) || extra.has(name))) continue;
+      fields[name] = value;
+      names.push(name);
+    }
+    const { authorization } = signParts(
       {
         method,
         path: target.path,
         query: target.query,
-        headers: covered,
+        headers: fields,
+        names,
         payload: hash,
         region,
         service: service ?? '',
@@ -114,7 +119,7 @@ export function sigV4Provider(options: SigV4Options, services: AuthServices): Au
       },
       used,
     );
-    const text = signer.authHeader().slice('AWS4-HMAC-SHA256 '.length);
+    const text = authorization.slice('AWS4-HMAC-SHA256 '.length);
     signing.signature = { request, text };
     return text;
   }

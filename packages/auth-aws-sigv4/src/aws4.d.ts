@@ -18,18 +18,10 @@ declare module 'aws4' {
     readonly credentials: SignerCredentials;
     readonly service: string;
     readonly region: string;
-    /** `20150830T123600Z`. */
-    datetime: string;
-    /** Set, it keeps aws4 from preparing the request its own way. */
-    parsedPath: object;
     authHeader(): string;
     signature(): string;
-    stringToSign(): string;
-    canonicalString(): string;
     signedHeaders(): string;
     credentialString(): string;
-    getDate(): string;
-    getDateTime(): string;
   }
   const aws4: { RequestSigner: typeof RequestSigner };
   export default aws4;

@@ -1,8 +1,9 @@
 import aws4 from 'aws4';
-import { createHmac, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { CountersignError } from '@countersign/core';
 import { canonicalObjectPath, canonicalPath, canonicalQuery, wirePath } from './canonical.js';
 import { maySign } from './header-rules.js';
+import { hmac, signingKey } from './signing-key.js';
 
 export interface AwsCredentials {
   readonly accessKeyId: string;
@@ -110,66 +111,58 @@ export function sign(request: SignableRequest, options: SignOptions): SignedRequ
   const date = amzDate(options.date ?? new Date());
 
   const headers = combine(request.headers);
-  headers.delete('authorization');
-  headers.delete('date');
-  if (!headers.has('host')) headers.set('host', target.host);
-  headers.set('x-amz-date', date);
-  if (options.signBody ?? (S3.has(service) && !headers.has('x-amz-content-sha256')))
-    headers.set('x-amz-content-sha256', payload);
-  if (token !== undefined) headers.set('x-amz-security-token', token);
+  headers['host'] ??= target.host;
+  headers['x-amz-date'] = date;
+  if (options.signBody ?? (S3.has(service) && headers['x-amz-content-sha256'] === undefined))
+    headers['x-amz-content-sha256'] = payload;
+  if (token !== undefined) headers['x-amz-security-token'] = token;
 
-  const signed: [string, string][] = [];
-  for (const field of headers) {
-    if (maySign(field[0]) && !(options.omitSessionToken && field[0] === 'x-amz-security-token')) signed.push(field);
+  const names: string[] = [];
+  for (const name in headers) {
+    if (maySign(name) && !(options.omitSessionToken && name === 'x-amz-security-token')) names.push(name);
   }
-  const signer = new Signer(
+  const { authorization, ...computed } = signParts(
     {
       method: request.method,
       path: target.path,
       query: target.query,
-      headers: signed,
-      payload: headers.get('x-amz-content-sha256') ?? payload,
+      headers,
+      names,
+      payload: headers['x-amz-content-sha256'] ?? payload,
       region,
       service,
       date,
     },
     credentials,
   );
-  headers.set('authorization', signer.authHeader());
-  const all: Record<string, string> = {};
-  for (const [name, value] of headers) {
-    if (name === '__proto__') Object.defineProperty(all, name, { value, enumerable: true });
-    else all[name] = value;
-  }
-  return {
-    headers: all,
-    url: target.wire,
-    canonicalRequest: signer.canonicalString(),
-    stringToSign: signer.stringToSign(),
-    signature: signer.signature(),
-  };
+  headers['authorization'] = authorization;
+  return { headers, url: target.wire, ...computed };
 }
 
-/** Names in lower case, duplicates joined by a comma in their order, folded lines unfolded. */
-function combine(headers: SignableRequest['headers']): Map<string, string> {
-  const combined = new Map<string, string>();
-  const pairs = headers === undefined ? [] : Symbol.iterator in headers ? headers : Object.entries(headers);
-  for (const [name, value] of pairs) {
+/** Names in lower case, duplicates joined by a comma in their order, folded lines unfolded; without what a signature replaces. */
+function combine(headers: SignableRequest['headers']): Record<string, string> {
+  const combined: Record<string, string> = {};
+  if (headers === undefined) return combined;
+  for (const [name, value] of Symbol.iterator in headers ? headers : Object.entries(headers)) {
     const key = name.toLowerCase();
+    if (key === 'authorization' || key === 'date') continue;
+    if (key === '__proto__')
+      throw new CountersignError('INVALID_HEADER', 'The header name __proto__ cannot be signed.');
     const text = (value.includes('\n') ? value.replace(/(?:\r?\n[ \t]+)+/g, ' ') : value).trim();
-    const earlier = combined.get(key);
-    combined.set(key, earlier === undefined ? text : `${earlier},${text}`);
+    combined[key] = Object.hasOwn(combined, key) ? `${combined[key]},${text}` : text;
   }
   return combined;
 }
 
-/** What the signature is computed over, in canonical form. */
+/** What a signature is computed over, in canonical form. */
 export interface CanonicalParts {
   readonly method: string;
   readonly path: string;
   readonly query: string;
-  /** The headers to sign, each once, names in lower case. */
-  readonly headers: [string, string][];
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Those of them to sign; sorted here. */
+  readonly names: string[];
   /** The body's hash, or UNSIGNED-PAYLOAD. */
   readonly payload: string;
   readonly region: string;
@@ -177,64 +170,32 @@ export interface CanonicalParts {
   readonly date: string;
 }
 
-/**
- * aws4's signer over parts that are canonical already. aws4 guesses hosts, keeps stale headers, rewrites paths and queries, and keeps secrets
- * as the keys of a global cache: here it does none of that, and what remains of it is the order and wording of the signature.
- */
-export class Signer extends aws4.RequestSigner {
-  readonly #parts: CanonicalParts;
-  readonly #canonical: string;
-  readonly #names: string;
-  #toSign: string | undefined;
-  #signature: string | undefined;
-
-  constructor(parts: CanonicalParts, credentials: AwsCredentials) {
-    if (!credentials.accessKeyId || !credentials.secretAccessKey)
-      throw new CountersignError(
-        'CREDENTIAL_UNAVAILABLE',
-        'The AWS credentials lack an access key id or a secret access key.',
-      );
-    super({ host: '-', method: parts.method, service: parts.service, region: parts.region, headers: {} }, credentials);
-    this.#parts = parts;
-    this.datetime = parts.date;
-    this.parsedPath = {};
-    let lines = '';
-    let names = '';
-    for (const [name, value] of parts.headers.sort(byName)) {
-      lines += `${name}:${canonicalValue(name, value)}\n`;
-      names += names === '' ? name : `;${name}`;
-    }
-    this.#names = names;
-    this.#canonical = `${parts.method}\n${parts.path}\n${parts.query}\n${lines}\n${names}\n${parts.payload}`;
+/** Computes a signature and the Authorization header that carries it. */
+export function signParts(parts: CanonicalParts, credentials: AwsCredentials) {
+  const { method, path, query, headers, names, payload, region, service, date } = parts;
+  if (!credentials.accessKeyId || !credentials.secretAccessKey) {
+    throw new CountersignError(
+      'CREDENTIAL_UNAVAILABLE',
+      'The AWS credentials lack an access key id or a secret access key.',
+    );
   }
-
-  override signedHeaders(): string {
-    return this.#names;
+  const key = signingKey(credentials, date.slice(0, 8), region, service);
+  let lines = '';
+  let list = '';
+  for (const name of names.sort()) {
+    const value = headers[name] ?? '';
+    // A session token is long, and the same for an hour: looked at once.
+    const canonical = value === key.token ? value : canonicalValue(name, value);
+    if (name === 'x-amz-security-token' && canonical === value) key.token = value;
+    lines += `${name}:${canonical}\n`;
+    list += list === '' ? name : `;${name}`;
   }
-
-  override canonicalString(): string {
-    return this.#canonical;
-  }
-
-  override stringToSign(): string {
-    return (this.#toSign ??= `AWS4-HMAC-SHA256\n${this.datetime}\n${this.credentialString()}\n${hash('sha256', this.#canonical, 'hex')}`);
-  }
-
-  override signature(): string {
-    return (this.#signature ??= createHmac(
-      'sha256',
-      signingKey(this.credentials, this.getDate(), this.#parts.region, this.#parts.service),
-    )
-      .update(this.stringToSign())
-      .digest('hex'));
-  }
-
-  override credentialString(): string {
-    return `${this.getDate()}/${this.#parts.region}/${this.#parts.service}/aws4_request`;
-  }
+  const canonicalRequest = `${method}\n${path}\n${query}\n${lines}\n${list}\n${payload}`;
+  const stringToSign = `AWS4-HMAC-SHA256\n${date}\n${key.scope}\n${hash('sha256', canonicalRequest, 'hex')}`;
+  const signature = hmac(key, stringToSign);
+  const signer = (key.signer ??= new Signer(credentials, key.scope));
+  return { authorization: (signer as Signer).header(list, signature), canonicalRequest, stringToSign, signature };
 }
-
-const byName = ([a]: [string, string], [b]: [string, string]): number => (a < b ? -1 : 1);
 
 /** Runs of spaces become one. Throws INVALID_HEADER for control characters, and for non-ASCII, on whose bytes verifiers disagree. */
 function canonicalValue(name: string, value: string): string {
@@ -247,21 +208,35 @@ function canonicalValue(name: string, value: string): string {
   return value.replace(/[ \t]+/g, ' ').trim();
 }
 
-interface CachedKey {
-  readonly secret: string;
-  readonly scope: string;
-  readonly key: Buffer;
-}
-const signingKeys = new WeakMap<object, CachedKey>();
+/**
+ * aws4's signer over what is canonical already. aws4 guesses hosts, keeps stale headers, rewrites paths and queries, and keeps secrets as the
+ * keys of a global cache: here it does none of that, and what remains of it is the wording of the Authorization header. One for each signing key.
+ */
+class Signer extends aws4.RequestSigner {
+  #list = '';
+  #signature = '';
+  readonly #scope: string;
 
-/** Depends on day, region and service only: computed once for each credential, and gone with it. */
-function signingKey(credentials: { secretAccessKey: string }, day: string, region: string, service: string): Buffer {
-  const secret = credentials.secretAccessKey;
-  const scope = `${day}/${region}/${service}`;
-  const cached = signingKeys.get(credentials);
-  if (cached?.scope === scope && cached.secret === secret) return cached.key;
-  const step = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
-  const key = step(step(step(step(`AWS4${secret}`, day), region), service), 'aws4_request');
-  signingKeys.set(credentials, { secret, scope, key });
-  return key;
+  constructor(credentials: AwsCredentials, scope: string) {
+    super({ host: '-', method: '-', service: '-', region: '-', headers: {} }, credentials);
+    this.#scope = scope;
+  }
+
+  header(list: string, signature: string): string {
+    this.#list = list;
+    this.#signature = signature;
+    return this.authHeader();
+  }
+
+  override signedHeaders(): string {
+    return this.#list;
+  }
+
+  override signature(): string {
+    return this.#signature;
+  }
+
+  override credentialString(): string {
+    return this.#scope;
+  }
 }

@@ -193,7 +193,8 @@ describe('when there are none', () => {
 
   test('an absent AWS SDK is an error with the line that installs it', async () => {
     await writeFile(config, '[profile tool]\ncredential_process = x\n');
-    const absent = () => import('@countersign/absent') as never;
+    const missing: string = '@countersign/absent';
+    const absent = () => import(missing) as Promise<never>;
     await expect(findCredentials({ profile: 'tool' }, services({}), '', absent)).rejects.toMatchObject({
       code: 'CREDENTIAL_UNAVAILABLE',
       remedy: 'Run `npm i @aws-sdk/credential-providers@~3.1173.0`.',
