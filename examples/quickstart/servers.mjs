@@ -1,4 +1,5 @@
 import { apiKey, awsSigV4, bearer, everything, startGuard } from '@countersign/test-servers';
+import { createGitHub } from '@countersign/test-servers/github';
 import { createGoogle } from '@countersign/test-servers/google';
 import { startOidc } from '@countersign/test-servers/oidc';
 
@@ -15,8 +16,17 @@ import { startOidc } from '@countersign/test-servers/oidc';
  * @param {Env} env The values of .env.
  */
 export async function startServers(configured, env) {
-  const [google] = await Promise.all([createGoogle(), everything(), everything('sse')]);
+  const [google, github] = await Promise.all([createGoogle(), createGitHub(), everything(), everything('sse')]);
   const metadata = await startGuard({ verify: google.endpoints });
+  const githubApi = await startGuard({ verify: github.api });
+  const app = await github.app('quickstart', 4711);
+  github.install({
+    id: 1,
+    account: 'example',
+    app: 'quickstart',
+    permissions: { issues: 'write' },
+    repositories: ['app'],
+  });
   /** @type {import('@countersign/test-servers/oidc').Oidc | undefined} */
   let oidc;
 
@@ -27,6 +37,7 @@ export async function startServers(configured, env) {
     'api-key': () => apiKey({ key: env.API_KEY ?? '' }),
     sse: () => bearer(env.SSE_TOKEN ?? ''),
     aws: () => awsSigV4({ keys: awsKeys(env), region: 'us-east-1', service: 'execute-api', once: true }),
+    github: () => github.mcp({ permission: ['issues', 'read'] }),
     gcp: (origin) => (head, body) => google.idToken(origin(), { email: google.email })(head, body),
   };
 
@@ -58,10 +69,14 @@ export async function startServers(configured, env) {
 
   return {
     guards,
-    /** What the command line needs to know of this machine: where its cloud's metadata server is. */
-    env: { GCE_METADATA_HOST: `127.0.0.1:${metadata.port}` },
+    /** What the command line finds in its environment: where the cloud's metadata server and GitHub's API are, and the key of the GitHub App. */
+    env: {
+      GCE_METADATA_HOST: `127.0.0.1:${metadata.port}`,
+      GITHUB_API: githubApi.origin,
+      GITHUB_APP_KEY: app.privateKey,
+    },
     async close() {
-      for (const guard of [metadata, ...guards.values()]) await guard.close();
+      for (const guard of [metadata, githubApi, ...guards.values()]) await guard.close();
       await oidc?.close();
     },
   };
