@@ -101,8 +101,8 @@ export function createGitHub(options: GitHubOptions, services: AuthServices, dea
       const { current, obtainedAt } = cell;
       if (!current) return false;
       if (![...request.headers].some(([, value]) => value.includes(current.token))) return true; // renewed meanwhile
-      if (current.kind === 'app' && obtainedAt !== undefined && clock.now() - obtainedAt < FRESH) {
-        if (waitedFor === current.token) return false;
+      const fresh = current.kind === 'app' && obtainedAt !== undefined && clock.now() - obtainedAt < FRESH;
+      if (fresh && waitedFor !== current.token) {
         waitedFor = current.token;
         await clock.sleep(PATIENCE, context.signal);
         return true;

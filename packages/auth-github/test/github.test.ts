@@ -141,13 +141,15 @@ describe("an App's installation token", () => {
     expect(time.slept.filter((ms) => ms < 5000)).toEqual([1500]);
   });
 
-  test('that stays refused while it is fresh gives the 401, after one repetition', async () => {
+  test('that stays refused while it is fresh is sent again once, then minted anew, then given up', async () => {
     const time = movedClock(0, (ms) => ms < 5000);
     world.com.settings.unknownAtFirst = 100;
     app = await world.open({ x: { url: COM, auth: robot() } }, env(), { clock: time.clock });
     expect(await call()).toBe(401);
-    expect(world.calls()).toHaveLength(2);
-    expect(world.com.issued).toHaveLength(1);
+    const tokens = world.calls().map(({ headers }) => headers.authorization);
+    expect(tokens).toHaveLength(3);
+    expect(tokens[1]).toBe(tokens[0]);
+    expect(world.com.issued).toHaveLength(2);
   });
 
   test('that was revoked later is minted anew', async () => {
