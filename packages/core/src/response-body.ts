@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { CountersignError } from './errors.js';
 import type { ExchangeResponse } from './exchange.js';
 import { sentence } from './refusal.js';
+import type { TransportServices } from './transport-provider.js';
 
 /** The whole body as text. Throws TOO_LARGE beyond `maxBytes`, and destroys the body then. */
 export async function readText(body: Readable, maxBytes: number): Promise<string> {
@@ -18,15 +19,15 @@ export async function readText(body: Readable, maxBytes: number): Promise<string
 /** The error for a response that is not a success: its status, and what the server says of the reason. Reads at most 64 KB of the body, and destroys it. */
 export async function refusedResponse(
   response: ExchangeResponse,
-  server: string,
   request: string,
+  { server: { name }, redact }: Pick<TransportServices, 'server' | 'redact'>,
 ): Promise<CountersignError> {
   const { status, statusText, body } = response;
   const reason = sentence(await readText(body, 65_536).catch(() => ''))?.slice(0, 200);
-  const says = reason ? ` It says: ${JSON.stringify(reason)}.` : '';
-  return new CountersignError(
-    'SERVER_ERROR',
-    `Server ${server} answered ${request} with ${status}${statusText ? ` ${statusText}` : ''}.${says}`,
-    { server, status },
-  );
+  const says = reason ? ` It says: ${JSON.stringify(redact(reason))}.` : '';
+  const answer = `${status}${statusText ? ` ${redact(statusText)}` : ''}`;
+  return new CountersignError('SERVER_ERROR', `Server ${name} answered ${request} with ${answer}.${says}`, {
+    server: name,
+    status,
+  });
 }

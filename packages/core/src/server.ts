@@ -12,7 +12,7 @@ import { expand } from './expansion.js';
 import { guardedFetch } from './guarded-fetch.js';
 import type { Log } from './log.js';
 import { addressProblem } from './addresses.js';
-import type { Redactor } from './redactor.js';
+import { isSensitiveName, type Redactor } from './redactor.js';
 import { refusal } from './refusal.js';
 import type { Registry } from './registry.js';
 import { explain, fieldsOf } from './schema.js';
@@ -148,6 +148,8 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
     return { ...known, state: 'failed', reason: failure, usage: counted };
   }
 
+  const opened = new Set<Transport>();
+
   return {
     name,
     url,
@@ -183,7 +185,7 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
         server: { name, url },
         fetch: authorizedFetch(() => accepted),
         exchange: accepted,
-        env: async () => renderEnvironment(environment),
+        env: async () => renderEnvironment(environment, redactor),
         path,
         timeouts: {
           request: timeout,
@@ -196,10 +198,19 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
         },
         clock,
         log,
+        redact: (text) => redactor.redact(text),
       };
-      return make(registry.transportProvider(configured.transport)).open(signal);
+      const transport = await make(registry.transportProvider(configured.transport)).open(signal);
+      const close = transport.close.bind(transport);
+      transport.close = () => {
+        opened.delete(transport);
+        return close();
+      };
+      opened.add(transport);
+      return transport;
     },
     async dispose() {
+      await Promise.allSettled([...opened].map((transport) => transport.close())); // before the sender: a session is ended by a request
       await Promise.allSettled(chain.members.map(async ({ provider }) => provider.dispose?.()));
       sender.close();
       namedSender.close();
@@ -260,11 +271,14 @@ function readTls({ name, entry }: ServerConfiguration, path: (field: string, fil
 
 async function renderEnvironment(
   templates: readonly (readonly [string, ReturnType<Chain['bind']>])[],
+  redactor: Redactor,
 ): Promise<Record<string, string>> {
   const rendered: Record<string, string> = {};
   for (const [key, bound] of templates) {
     const value = await bound.render(`Environment variable ${key}`, undefined);
-    if (value !== undefined) rendered[key] = value;
+    if (value === undefined) continue;
+    rendered[key] = value;
+    if (isSensitiveName(key)) redactor.conceal(value);
   }
   return rendered;
 }

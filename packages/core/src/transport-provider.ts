@@ -43,6 +43,8 @@ export interface TransportServices {
   transport?(type: string): TransportProvider | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** Hides the secrets that are known: for text of the server's that goes into an error. */
+  readonly redact: (text: string) => string;
 }
 
 export interface TransportProviderDefinition<Options = unknown> {

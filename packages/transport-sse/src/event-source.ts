@@ -43,7 +43,7 @@ export class EventSource {
     const resumed = this.#lastEventId !== undefined;
     if (this.#lastEventId !== undefined) headers.push(['last-event-id', this.#lastEventId]);
     const response = await services.exchange({ method: 'GET', url, headers }, signal);
-    if (response.status < 200 || response.status > 299) throw await refusedResponse(response, name, 'GET');
+    if (response.status < 200 || response.status > 299) throw await refusedResponse(response, 'GET', services);
     if (!response.headers.get('content-type')?.toLowerCase().startsWith('text/event-stream')) {
       discard(response.body);
       throw new CountersignError('SERVER_ERROR', `Server ${name} answered GET without a stream of events.`, {

@@ -129,7 +129,7 @@ export class SseTransport implements Transport {
     );
     if (response.status < 200 || response.status > 299) {
       const what = typeof message['method'] === 'string' ? message['method'] : 'an answer';
-      throw await refusedResponse(response, this.#services.server.name, what);
+      throw await refusedResponse(response, what, this.#services);
     }
     discard(response.body);
     if (request) this.#pending.startTime(request);

@@ -15,13 +15,13 @@ export class LastLines {
         : Buffer.concat([this.#tail, chunk]).subarray(-KEPT_BYTES);
   }
 
-  /** The last lines that are not blank, made safe for a terminal. */
-  shown(): string[] {
-    const lines = this.#tail
-      .toString('utf8')
+  /** The last lines that are not blank, without what `redact` hides, made safe for a terminal. */
+  shown(redact: (text: string) => string): string[] {
+    const lines = redact(this.#tail.toString('utf8'))
       .split('\n')
       .map((line) => line.trim())
       .filter(Boolean);
+    if (this.#tail.length === KEPT_BYTES) lines.shift(); // its beginning is cut off, perhaps within a secret
     return lines.slice(-SHOWN_LINES).map((line) => visibleText(line.slice(0, SHOWN_CHARACTERS)));
   }
 }

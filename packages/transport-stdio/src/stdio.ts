@@ -172,7 +172,9 @@ export class StdioTransport implements Transport {
       message = JSON.parse(line) as JsonRpcMessage;
       if (typeof message !== 'object' || message === null) throw new SyntaxError('not a message');
     } catch {
-      return this.#report(`wrote something else than a message to stdout: ${visibleText(line.slice(0, 200))}`);
+      return this.#report(
+        `wrote something else than a message to stdout: ${visibleText(this.#services.redact(line.slice(0, 2_000)).slice(0, 200))}`,
+      );
     }
     for (const one of Array.isArray(message) ? (message as JsonRpcMessage[]) : [message]) this.#take(one);
   }
@@ -218,7 +220,7 @@ export class StdioTransport implements Transport {
   }
 
   #lastWords(): string {
-    const lines = this.#stderr.shown();
+    const lines = this.#stderr.shown(this.#services.redact);
     return lines.length === 0
       ? 'It wrote nothing to stderr.'
       : `Its last lines on stderr:\n${lines.map((line) => `  ${line}`).join('\n')}`;

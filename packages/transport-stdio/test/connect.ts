@@ -26,6 +26,7 @@ export async function connect(
   client.onerror = (error) => errors.push(error);
   await client.connect(transport);
   return {
+    app,
     client,
     errors,
     call: async (name: string, args: Record<string, unknown> = {}): Promise<string> => {

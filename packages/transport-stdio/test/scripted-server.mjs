@@ -12,6 +12,11 @@ if (mode === 'exit-at-once') {
   process.stderr.write('Loading…\nFatal: no \u001b[31mdatabase\u001b[0m\n');
   process.exit(3);
 }
+if (mode === 'tell-and-exit') {
+  const { TOKEN, API_KEY, LEVEL } = process.env;
+  process.stderr.write(`started with ${TOKEN} ${API_KEY} ${LEVEL}\n`);
+  process.exit(1);
+}
 if (mode === 'stubborn') process.on('SIGTERM', () => {});
 if (mode === 'deaf') process.stdin.pause();
 

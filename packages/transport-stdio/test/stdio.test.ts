@@ -103,6 +103,13 @@ describe('a server that ends', () => {
     expect(error.message).not.toContain('\u001b');
   });
 
+  test('does not give away what it was given', async () => {
+    const env = { TOKEN: '${TOKEN}', API_KEY: 'written-into-the-file', LEVEL: 'harmless-level' };
+    const error = await failure(connect(scripted('tell-and-exit', { env }), { env: { TOKEN: 'canary-1234-5678' } }));
+    expect(error.message).toContain('[redacted] [redacted] harmless-level');
+    expect(JSON.stringify([error, findCountersignError(error)?.message])).not.toMatch(/canary|written-into/);
+  });
+
   test('fails all that is pending, once, and what comes later', async () => {
     const { call, client, close } = await connect(scripted());
     const closed = new Promise<void>((resolve) => (client.onclose = resolve));
@@ -155,6 +162,13 @@ describe('close', () => {
     await close();
     expect((await pending).message).toContain('The connection to server local was closed.');
   });
+});
+
+test('closing the instance ends the servers that were left running', async () => {
+  const { call, app } = await connect(scripted());
+  const pid = Number(await call('pid'));
+  await app.close();
+  expect(isAlive(pid)).toBe(false);
 });
 
 describe('a server that misbehaves', () => {

@@ -78,7 +78,7 @@ export class Session {
       signal,
     );
     if (response.status >= 200 && response.status < 300) return response;
-    throw await refusedResponse(response, this.#services.server.name, what);
+    throw await refusedResponse(response, what, this.#services);
   }
 }
 
