@@ -1,7 +1,9 @@
 import type { Countersign, CredentialStatus } from '@countersign/core';
 
 /** Who a server's credential is, as `whoami` and `login` show it. */
-export type Identity = CredentialStatus & {
+export type Identity = Omit<CredentialStatus, 'principal'> & {
+  /** Null where the credential doesn't say. */
+  readonly principal: string | null;
   readonly server: string;
   readonly profile: string;
   readonly method: string;
@@ -11,7 +13,13 @@ export type Identity = CredentialStatus & {
 export async function identity(app: Countersign, name: string, detail = false): Promise<Identity> {
   const status = await app.status(name, { detail });
   const server = app.servers.find((entry) => entry.name === name);
-  return { server: name, profile: server?.profile ?? 'default', method: server?.auth.join(', ') || 'none', ...status };
+  return {
+    server: name,
+    profile: server?.profile ?? 'default',
+    method: server?.auth.join(', ') || 'none',
+    ...status,
+    principal: status.principal ?? null,
+  };
 }
 
 /** When a credential ends, for a person: "in 42 min", "3 h ago". */

@@ -1,42 +1,26 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { createPlace, type Place, type Running } from './support/countersign.js';
+import { freePort, startDemo, type Demo } from './support/oauth-demo.js';
 
 jest.setTimeout(60_000); // Each test starts processes, on a machine that may be busy.
 
-// The SDK's own demonstration: an MCP server, and an authorization server that consents at once.
-const demo = createRequire(import.meta.url)
-  .resolve('@modelcontextprotocol/sdk/examples/server/simpleStreamableHttp.js')
-  .replace(/dist[\\/]cjs/, 'dist/esm');
-
 let place: Place;
-let server: ChildProcess;
+let demo: Demo;
 let config: string;
 let callbackPort: number;
 
 beforeAll(async () => {
   place = await createPlace();
-  const [mcp, authority] = [await freePort(), await freePort()];
+  demo = await startDemo();
   callbackPort = await freePort();
-  server = spawn(process.execPath, [demo, '--oauth'], {
-    env: { PATH: process.env['PATH'], MCP_PORT: String(mcp), MCP_AUTH_PORT: String(authority) },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  let said = '';
-  while (!said.includes('MCP Streamable HTTP Server listening'))
-    said += String((await once(server.stdout as NonNullable<typeof server.stdout>, 'data'))[0]);
-  config = await place.configure({
-    acme: { url: `http://localhost:${mcp}/mcp`, auth: { method: 'oauth', callbackPort } },
-  });
+  config = await place.configure({ acme: { url: `http://${demo.host}/mcp`, auth: { method: 'oauth', callbackPort } } });
 });
 
 afterAll(async () => {
-  server.kill('SIGKILL');
+  demo.close();
   await place.remove();
 });
 
@@ -193,15 +177,6 @@ async function opener(script: string): Promise<string> {
   for (const name of ['xdg-open', 'open'])
     await writeFile(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   return `${folder}:${process.env['PATH'] ?? ''}`;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 function listens(port: number): Promise<boolean> {

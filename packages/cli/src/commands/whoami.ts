@@ -40,7 +40,7 @@ function block({ screen }: Context, found: Identity): string {
     ['state', found.state.replace('_', ' ')],
     ['source', found.source],
     ['profile', found.profile],
-    ['principal', found.principal],
+    ['principal', found.principal ?? undefined],
     ['issuer', found.issuer],
     ['audience', found.audience],
     ['scopes', found.scopes?.join(' ')],
