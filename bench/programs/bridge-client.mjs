@@ -11,7 +11,10 @@ const TICK = 10; // milliseconds of Linux's clock for processes
  */
 export async function startBridge(command, env) {
   const begun = performance.now();
-  const child = spawn(process.execPath, command, { stdio: ['pipe', 'pipe', 'ignore'], env: { ...process.env, ...env } });
+  const child = spawn(process.execPath, command, {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, ...env },
+  });
   child.stdin.on('error', () => undefined);
   /** @type {Map<number, () => void>} */
   const waiting = new Map();
@@ -51,7 +54,8 @@ export async function startBridge(command, env) {
   }
 
   const stat = (/** @type {string} */ file) => readFileSync(`/proc/${child.pid}/${file}`, 'utf8');
-  const megabytes = (/** @type {string} */ field) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(stat('status'))?.[1]) / 1024;
+  const megabytes = (/** @type {string} */ field) =>
+    Number(new RegExp(`${field}:\\s+(\\d+)`).exec(stat('status'))?.[1]) / 1024;
   /** CPU milliseconds of the process so far. */
   const cpu = () => {
     const fields = stat('stat').split(') ')[1]?.split(' ') ?? [];
@@ -59,7 +63,11 @@ export async function startBridge(command, env) {
   };
 
   child.setMaxListeners(0);
-  await request('initialize', { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'bench', version: '1' } });
+  await request('initialize', {
+    protocolVersion: '2025-06-18',
+    capabilities: {},
+    clientInfo: { name: 'bench', version: '1' },
+  });
   const start = { wall: performance.now() - begun, cpu: cpu(), peak: megabytes('VmHWM') };
   child.stdin.write('{"jsonrpc":"2.0","method":"notifications/initialized"}\n');
   await request('tools/list');

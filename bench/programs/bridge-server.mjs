@@ -3,7 +3,10 @@ import { createServer } from 'node:http';
 
 const texts = { '1 KB': 1024, '100 KB': 102_400, '5 MB': 5_242_880 };
 const results = Object.fromEntries(
-  Object.entries(texts).map(([name, size]) => [name, JSON.stringify({ content: [{ type: 'text', text: 'x'.repeat(size) }] })]),
+  Object.entries(texts).map(([name, size]) => [
+    name,
+    JSON.stringify({ content: [{ type: 'text', text: 'x'.repeat(size) }] }),
+  ]),
 );
 
 const server = createServer((request, response) => {
@@ -16,12 +19,16 @@ const server = createServer((request, response) => {
     if (id === undefined) return void response.writeHead(202).end();
     const answer = (/** @type {string} */ result, headers = {}) => {
       const body = Buffer.from(`{"result":${result},"jsonrpc":"2.0","id":${JSON.stringify(id)}}`);
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length, ...headers }).end(body);
+      response
+        .writeHead(200, { 'content-type': 'application/json', 'content-length': body.length, ...headers })
+        .end(body);
     };
     if (method === 'initialize') {
       const { protocolVersion } = params;
       const serverInfo = { name: 'bench', version: '1' };
-      return answer(JSON.stringify({ protocolVersion, capabilities: { tools: {}, logging: {} }, serverInfo }), { 'mcp-session-id': 's' });
+      return answer(JSON.stringify({ protocolVersion, capabilities: { tools: {}, logging: {} }, serverInfo }), {
+        'mcp-session-id': 's',
+      });
     }
     if (method === 'tools/list') return answer('{"tools":[{"name":"1 KB","inputSchema":{"type":"object"}}]}');
     if (params.name === 'notify') return notify(params.arguments.count, id);

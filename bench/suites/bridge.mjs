@@ -26,7 +26,9 @@ const NOTIFICATIONS = 10_000;
  * `long`: how many calls the memory after a long life is measured behind; none by default.
  */
 export default async function bridge({ rounds = 5, long = Number(process.env['BENCH_LONG'] ?? 0) } = {}) {
-  const server = spawn(process.execPath, [path('../programs/bridge-server.mjs')], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const server = spawn(process.execPath, [path('../programs/bridge-server.mjs')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const [port] = await once(server.stdout, 'data');
   const url = `http://127.0.0.1:${String(port).trim()}/mcp`;
   const home = mkdtempSync(join(tmpdir(), 'countersign-bench-'));

@@ -45,11 +45,47 @@ const shared = {
 };
 
 const main = await build({ ...shared, entryPoints: ['src/main.ts'], chunkNames: 'chunks/[name]-[hash]' });
-// Apart from the rest, so that the bridge's start reads one file and what it shares with nothing else.
-const bridge = await build({ ...shared, entryPoints: ['src/bridge.ts'], chunkNames: 'bridge-chunks/[name]-[hash]' });
+
+// The bridge apart from the rest, so that its start reads one file, and as CommonJS, which Node starts sooner: no loader of ES modules, and Node's own
+// modules without all their lazy parts. What it imports later is ES modules in a folder beside it, with their own copy of what they share with it.
+/** @type {Map<string, string>} Files by the name of their bundle. */
+const later = new Map();
+/** @type {import('esbuild').Plugin} */
+const importedLater = {
+  name: 'imported-later',
+  setup({ onResolve, resolve }) {
+    onResolve({ filter: /./ }, async ({ path, kind, resolveDir, pluginData }) => {
+      if (kind !== 'dynamic-import' || pluginData === 'asked') return undefined;
+      const found = await resolve(path, { kind, resolveDir, pluginData: 'asked' });
+      if (found.external || found.errors.length > 0) return found;
+      const name = path.replace(/^\W+|\.\w+$/g, '').replace(/\W+/g, '-');
+      if ((later.get(name) ?? found.path) !== found.path)
+        throw new Error(`Two files would be bridge-chunks/${name}.js.`);
+      later.set(name, found.path);
+      return { path: `./bridge-chunks/${name}.js`, external: true };
+    });
+  },
+};
+const bridge = await build({
+  ...shared,
+  entryPoints: ['src/bridge.ts'],
+  format: 'cjs',
+  splitting: false,
+  minify: true,
+  outExtension: { '.js': '.cjs' },
+  define: { ...shared.define, 'import.meta.url': '__url' },
+  banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href;" },
+  plugins: [...shared.plugins, importedLater],
+});
+const parts = await build({
+  ...shared,
+  entryPoints: Object.fromEntries(later),
+  outdir: 'dist/bridge-chunks',
+  chunkNames: '[name]-[hash]',
+});
 
 // What an earlier bundle left goes only once the new one is there.
-const written = new Set([main, bridge].flatMap(({ metafile }) => Object.keys(metafile.outputs)));
+const written = new Set([main, bridge, parts].flatMap(({ metafile }) => Object.keys(metafile.outputs)));
 for (const folder of ['chunks', 'bridge-chunks']) {
   for (const file of await readdir(join(shared.absWorkingDir, 'dist', folder)).catch(() => [])) {
     if (!written.has(`dist/${folder}/${file}`))

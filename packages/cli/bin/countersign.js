@@ -5,7 +5,7 @@ const rest = process.argv.slice(2);
 if (rest.length === 1 && (rest[0] === '--version' || rest[0] === '-V')) {
   process.stdout.write(`${require('../package.json').version}\n`);
 } else if (command(rest) === 'bridge') {
-  import('../dist/bridge.js');
+  require('../dist/bridge.cjs');
 } else {
   import('../dist/main.js');
 }

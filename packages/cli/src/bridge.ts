@@ -23,12 +23,14 @@ const DEFAULT_TIMEOUT = 300_000;
 const CLOSING = 200;
 
 const stdout = guardStdout();
-process.exitCode = await main().catch((error: unknown) => {
-  const { code, message, remedy } = failure(error);
-  process.stderr.write(`error ${message}\n  ${remedy}\n`);
-  return exitCode(code);
-});
-process.exit();
+// Not awaited at the top: the bundle is CommonJS, which starts sooner.
+void main()
+  .catch((error: unknown) => {
+    const { code, message, remedy } = failure(error);
+    process.stderr.write(`error ${message}\n  ${remedy}\n`);
+    return exitCode(code);
+  })
+  .then((code) => process.exit(code));
 
 async function main(): Promise<number> {
   const watch = watchProcess();

@@ -1,4 +1,4 @@
-import { cp, mkdir } from 'node:fs/promises';
+import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { execFile } from 'node:child_process';
@@ -195,8 +195,7 @@ describe('text of a server', () => {
 describe('a start', () => {
   test('for --version needs nothing but package.json', async () => {
     const alone = join(place.folder, 'alone');
-    await mkdir(join(alone, 'bin'), { recursive: true });
-    await cp(bin, join(alone, 'bin', 'countersign.js'));
+    await cp(join(bin, '..'), join(alone, 'bin'), { recursive: true });
     await cp(join(bin, '..', '..', 'package.json'), join(alone, 'package.json'));
     const { stdout } = await promisify(execFile)(process.execPath, [join(alone, 'bin', 'countersign.js'), '--version']);
     expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
