@@ -28,7 +28,9 @@ export function surfaces(folders) {
     folders.map((folder, index) => {
       const source = program.getSourceFile(entries[index] ?? '');
       const module = source && checker.getSymbolAtLocation(source);
-      const lines = (module ? checker.getExportsOfModule(module) : []).map((symbol) => describe(symbol, checker, printer));
+      const lines = (module ? checker.getExportsOfModule(module) : []).map((symbol) =>
+        describe(symbol, checker, printer),
+      );
       return [folder, `${lines.sort().join('\n')}\n`];
     }),
   );
@@ -44,8 +46,16 @@ function describe(exported, checker, printer) {
   }
   const type = checker.getTypeOfSymbolAtLocation(symbol, declaration);
   if (ts.isClassDeclaration(declaration)) {
-    const members = checker.getPropertiesOfType(checker.getDeclaredTypeOfSymbol(symbol)).filter(({ name }) => !name.startsWith('__#'));
-    return `class ${exported.name} { ${members.map((member) => `${member.name}: ${checker.typeToString(checker.getTypeOfSymbolAtLocation(member, declaration), undefined, FORMAT)}`).sort().join('; ')} }`;
+    const members = checker
+      .getPropertiesOfType(checker.getDeclaredTypeOfSymbol(symbol))
+      .filter(({ name }) => !name.startsWith('__#'));
+    return `class ${exported.name} { ${members
+      .map(
+        (member) =>
+          `${member.name}: ${checker.typeToString(checker.getTypeOfSymbolAtLocation(member, declaration), undefined, FORMAT)}`,
+      )
+      .sort()
+      .join('; ')} }`;
   }
   return `${exported.name}: ${checker.typeToString(type, declaration, FORMAT)}`;
 }
