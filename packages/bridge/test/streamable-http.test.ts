@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { CountersignError } from '@countersign/core';
 import {
   bridged,
@@ -12,6 +12,7 @@ import {
   type TestServer,
 } from './harness.js';
 
+jest.setTimeout(30_000);
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
   for (const one of open.splice(0).reverse()) await one.close();
