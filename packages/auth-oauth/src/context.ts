@@ -38,7 +38,15 @@ export function oauthContext(options: OAuthOptions, services: AuthServices): OAu
       server: name,
     });
   const allowedOrigins = [...(options.allowedOrigins ?? []), ...services.allowedOrigins];
-  const fetch = options.tokenEndpoint === undefined ? services.fetchNamed : services.fetch;
+  // A URL on an origin that the configuration names is not one that the server leads us to.
+  const configured = [url.origin, options.tokenEndpoint, options.deviceAuthorizationEndpoint, ...allowedOrigins];
+  const fetch: GuardedFetch = (input, init) => {
+    const target = new URL(input instanceof Request ? input.url : input);
+    const own = configured.some(
+      (one) => one !== undefined && URL.canParse(one) && new URL(one).origin === target.origin,
+    );
+    return own ? services.fetch(input, init) : services.fetchNamed(input, init);
+  };
   return {
     options,
     services,
@@ -47,7 +55,7 @@ export function oauthContext(options: OAuthOptions, services: AuthServices): OAu
     allowedOrigins,
     fetch,
     find: (challenge, signal) =>
-      discover({ server: url, fetch: services.fetchNamed, options, allowedOrigins, signal }, asChallenge(challenge)),
+      discover({ server: url, fetch, options, allowedOrigins, signal }, asChallenge(challenge)),
     async token({ as, client, grant, parameters, dpop, deadline, signal }) {
       return requestToken({
         as: as,

@@ -35,7 +35,7 @@ export function nodeSender(options: SenderOptions): Sender {
       const { url } = request;
       if (options.publicOnly) {
         const problem = addressProblem(url.hostname);
-        if (problem)
+        if (problem && problem !== options.except)
           throw new CountersignError(
             'UNSAFE_URL',
             `${url.origin} is ${problem}, where a URL named by a server must not lead.`,
@@ -45,7 +45,7 @@ export function nodeSender(options: SenderOptions): Sender {
         request,
         byOrigin.get(url.origin) ?? (await agentFor(url)),
         context,
-        options.publicOnly ? publicLookup : undefined,
+        options.publicOnly ? publicLookup(options.except) : undefined,
         signal,
       );
       return toResponse(message);
@@ -161,21 +161,25 @@ function defaultRoots(): readonly string[] {
   return extra ? [...tls.rootCertificates, readFileSync(extra, 'utf8')] : tls.rootCertificates;
 }
 
-/** Resolves a name once, refuses it if any of its addresses is not public, and connects to just what was checked. */
-const publicLookup: LookupFunction = (hostname, options, callback) => {
-  dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return callback(error, '');
-    const problem = addresses.map(({ address }) => addressProblem(address)).find((found) => found !== undefined);
-    if (problem)
-      return callback(
-        new CountersignError(
-          'UNSAFE_URL',
-          `${hostname} resolves to ${problem}, where a URL named by a server must not lead.`,
-        ),
-        '',
-      );
-    if (options.all) return (callback as unknown as (error: null, addresses: unknown) => void)(null, addresses);
-    const [first] = addresses;
-    callback(null, first?.address ?? '', first?.family);
-  });
-};
+/** Resolves a name once, refuses it if any of its addresses is neither public nor of the kind excepted, and connects to just what was checked. */
+const publicLookup =
+  (except: string | undefined): LookupFunction =>
+  (hostname, options, callback) => {
+    dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, '');
+      const problem = addresses
+        .map(({ address }) => addressProblem(address))
+        .find((found) => found !== undefined && found !== except);
+      if (problem)
+        return callback(
+          new CountersignError(
+            'UNSAFE_URL',
+            `${hostname} resolves to ${problem}, where a URL named by a server must not lead.`,
+          ),
+          '',
+        );
+      if (options.all) return (callback as unknown as (error: null, addresses: unknown) => void)(null, addresses);
+      const [first] = addresses;
+      callback(null, first?.address ?? '', first?.family);
+    });
+  };

@@ -30,6 +30,8 @@ export interface SenderOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Refuses private, loopback, link-local and metadata addresses, after DNS, pinned (R6). */
   readonly publicOnly?: boolean;
+  /** The one kind of such addresses that is let through: the configured server is itself at "a loopback address". */
+  readonly except?: string | undefined;
 }
 
 export type SenderFactory = (options: SenderOptions) => Sender;

@@ -72,8 +72,8 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
   const timeout = context.timeout ?? (entry.timeout === undefined ? DEFAULT_TIMEOUT_MS : entry.timeout * 1000);
 
   const sender = context.senderFactory({ tls, env });
-  const insideAlready = url !== undefined && addressProblem(url.hostname) !== undefined;
-  const namedSender = insideAlready ? sender : context.senderFactory({ tls, env, publicOnly: true });
+  const except = url && addressProblem(url.hostname);
+  const namedSender = context.senderFactory({ tls, env, publicOnly: true, except });
   const fetch = guardedFetch(sender);
   const fetchNamed = guardedFetch(namedSender);
   const usage: ExchangeSettings['usage'] = { requests: 0, refused: 0 };
