@@ -1,5 +1,6 @@
 export { testAuthProvider } from './auth-provider.js';
 export type { AuthProviderScenario, AuthProviderSubject } from './provider-bench.js';
+export { testTransportProvider, type TransportProviderSubject } from './transport-provider.js';
 export { testSecretStore, type SecretStoreSubject } from './secret-store.js';
 export {
   recordMcpServer,
