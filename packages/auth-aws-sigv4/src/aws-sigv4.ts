@@ -85,9 +85,9 @@ export function sigV4Provider(options: SigV4Options, services: AuthServices): Au
     if (signing.signature?.request === request) return signing.signature.text;
     const { headers, url, method, body, attempt } = request;
     const { credentials: used, region, time } = signing;
-    // A plus sign is a space to most and a plus to some: what travels must be read in one way.
-    if (url.search.includes('+')) url.search = url.search.replaceAll('+', '%20');
     const target = canonicalTarget(url, undefined, service ?? '', true);
+    // What travels is what was signed: a plus sign, or a parenthesis left as it is, would be read in two ways.
+    if (url.search !== target.search) url.search = target.search;
     const hash = payload === 'unsigned' ? 'UNSIGNED-PAYLOAD' : payloadHash(body);
     headers.delete('authorization');
     headers.delete('date');

@@ -23,6 +23,6 @@ declare module 'aws4' {
     signedHeaders(): string;
     credentialString(): string;
   }
-  const aws4: { RequestSigner: typeof RequestSigner };
+  const aws4: { RequestSigner: typeof RequestSigner; sign(request: object, credentials: object): unknown };
   export default aws4;
 }

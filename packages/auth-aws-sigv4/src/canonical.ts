@@ -43,23 +43,34 @@ export function canonicalObjectPath(path: string): string {
     .join('/');
 }
 
+/** A query in its two orders: as it travels, and as it is signed. */
+export interface CanonicalQuery {
+  readonly wire: string;
+  readonly signed: string;
+}
+
 /**
- * The query line of a canonical request, sorted by name, then value. A plus sign is a space, as every form decoder has it.
- * Throws CONFIG_INVALID for what verifiers read in different ways: broken percent-encodings, a signature that is there already.
+ * Encodes a query in the one way that every verifier reads alike, whether it decodes or not: each byte that is not unreserved. A plus sign is a
+ * space, as every form decoder has it. It travels in its own order and is signed sorted by name, then value.
+ * Throws CONFIG_INVALID for what has no such form: broken percent-encodings, a signature that is there already.
  */
-export function canonicalQuery(query: string): string {
-  if (query === '') return '';
-  const pairs: [string, string][] = [];
+export function canonicalQuery(query: string): CanonicalQuery {
+  if (query === '') return { wire: '', signed: '' };
+  const pairs: { name: string; value: string; text: string }[] = [];
   for (const piece of query.split('&')) {
     if (piece === '') continue;
     const split = piece.indexOf('=');
-    const name = decode((split < 0 ? piece : piece.slice(0, split)).replaceAll('+', ' '), 'query');
-    if (name.toLowerCase() === 'x-amz-signature') throw unsignable('it is signed already (X-Amz-Signature)');
-    if (name === '__proto__') throw unsignable('verifiers lose a parameter of the name __proto__');
-    pairs.push([encode(name), split < 0 ? '' : encode(decode(piece.slice(split + 1).replaceAll('+', ' '), 'query'))]);
+    const plain = decode((split < 0 ? piece : piece.slice(0, split)).replaceAll('+', ' '), 'query');
+    if (plain.toLowerCase() === 'x-amz-signature') throw unsignable('it is signed already (X-Amz-Signature)');
+    if (plain === '__proto__') throw unsignable('verifiers lose a parameter of the name __proto__');
+    const name = encode(plain);
+    const value = split < 0 ? '' : encode(decode(piece.slice(split + 1).replaceAll('+', ' '), 'query'));
+    pairs.push({ name, value, text: split < 0 ? name : `${name}=${value}` });
   }
-  pairs.sort(([a, x], [b, y]) => (a < b ? -1 : a > b ? 1 : x < y ? -1 : x > y ? 1 : 0));
-  return pairs.map(([name, value]) => `${name}=${value}`).join('&');
+  const wire = pairs.map(({ text }) => text).join('&');
+  const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+  pairs.sort((a, b) => order(a.name, b.name) || order(a.value, b.value));
+  return { wire, signed: pairs.map(({ name, value }) => `${name}=${value}`).join('&') };
 }
 
 function decode(text: string, part: string): string {
@@ -70,9 +81,8 @@ function decode(text: string, part: string): string {
   }
 }
 
-/** A raw path and query as it can travel: what no request line may hold is percent-encoded, `+` in the query becomes `%20`. */
-export function wirePath(path: string, query: string | undefined): string {
+/** A raw path as it can travel: what no request line may hold is percent-encoded. */
+export function wirePath(path: string): string {
   // eslint-disable-next-line no-control-regex -- the request line's own limits
-  const escape = (text: string): string => text.replace(/[\x00-\x20"#<>\\^`{|}\x7f-\uffff]+/g, encodeURIComponent);
-  return query === undefined ? escape(path) : `${escape(path)}?${escape(query).replaceAll('+', '%20')}`;
+  return path.replace(/[\x00-\x20"#<>?\\^`{|}\x7f-\uffff]+/g, encodeURIComponent);
 }

@@ -68,6 +68,8 @@ interface Target {
   readonly host: string;
   readonly path: string;
   readonly query: string;
+  /** The query as it travels, with its question mark. */
+  readonly search: string;
   readonly wire: string;
 }
 let last: { href: string; raw: string | undefined; service: string; normalize: boolean; target: Target } | undefined;
@@ -88,11 +90,13 @@ export function canonicalTarget(
   const path = (mark < 0 ? whole : whole.slice(0, mark)) || '/';
   const query = mark < 0 ? undefined : whole.slice(mark + 1);
   const canonical = S3.has(service) ? canonicalObjectPath(path) : canonicalPath(path, normalize);
+  const { wire, signed } = canonicalQuery(query ?? '');
   const target = {
     host,
     path: canonical,
-    query: canonicalQuery(query ?? ''),
-    wire: origin + wirePath(S3.has(service) ? canonical : path, query),
+    query: signed,
+    search: wire && `?${wire}`,
+    wire: origin + wirePath(S3.has(service) ? canonical : path) + (wire && `?${wire}`),
   };
   last = { href, raw, service, normalize, target };
   return target;
