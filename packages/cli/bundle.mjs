@@ -3,6 +3,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { URL } from 'node:url';
 import { build } from 'esbuild';
+import { leanHttp } from '../../scripts/lean-http.mjs';
 
 const { version } = JSON.parse(await readFile(new URL('package.json', import.meta.url), 'utf8'));
 const external = ['google-auth-library', '@octokit/*', '@aws-sdk/*'];
@@ -41,7 +42,7 @@ const shared = {
   minifySyntax: true,
   minifyWhitespace: true,
   logLevel: 'warning',
-  plugins: [withoutAjv],
+  plugins: [withoutAjv, leanHttp],
 };
 
 const main = await build({ ...shared, entryPoints: ['src/main.ts'], chunkNames: 'chunks/[name]-[hash]' });
