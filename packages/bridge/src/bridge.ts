@@ -7,7 +7,7 @@ import { OldSse } from './old-sse.js';
 import { Output } from './output.js';
 import { backoff, pause } from './pause.js';
 import { PendingRequests, type Call } from './pending.js';
-import { howTo, isSignedOut, listChanges, signedOutAnswer, signedOutInitialize } from './signed-out.js';
+import { isSignedOut, listChanges, signedOutAnswer, signedOutInitialize, withLogin } from './signed-out.js';
 import { StreamableHttp } from './streamable-http.js';
 import { Handshake, paramsOf, resultOf, type Upstream, type UpstreamContext } from './upstream.js';
 
@@ -62,7 +62,6 @@ type State = 'new' | 'starting' | 'signed-out' | 'open';
 class Bridge {
   readonly #options: BridgeOptions;
   readonly #name: string;
-  readonly #login: string;
   readonly #log: Log;
   readonly #cap: number;
   readonly #output: Output;
@@ -84,13 +83,16 @@ class Bridge {
     const { exchange, url, stdout, timeout = 300_000, idle, maxMessage = 33_554_432 } = options;
     this.#options = options;
     this.#name = options.name ?? url.host;
-    this.#login = options.login ?? `countersign login ${this.#name}`;
+    const login = options.login ?? `countersign login ${this.#name}`;
     this.#log = options.log ?? silentLog;
     this.#cap = maxMessage;
     this.#output = new Output(stdout, this.#flow, () => this.#end());
     this.#pending = new PendingRequests(this.#output, timeout);
     this.#context = {
-      exchange,
+      exchange: (request, signal) =>
+        exchange(request, signal).catch((error: unknown) => {
+          throw withLogin(error, login);
+        }),
       url,
       output: this.#output,
       pending: this.#pending,
@@ -224,7 +226,7 @@ class Bridge {
     } catch (error) {
       if (isSignedOut(error)) {
         this.#signedOut = error;
-        this.#output.write(signedOutInitialize(body, id, this.#name, howTo(error, this.#login)));
+        this.#output.write(signedOutInitialize(body, id, this.#name, error));
         this.#enter('signed-out');
         void this.#awaitLogin(before);
       } else {
@@ -284,7 +286,7 @@ class Bridge {
 
   #answerSignedOut(messages: readonly Envelope[]): void {
     for (const message of messages)
-      if (message.kind === 'request') this.#output.write(signedOutAnswer(message, this.#signedOut, this.#login));
+      if (message.kind === 'request') this.#output.write(signedOutAnswer(message, this.#signedOut));
   }
 
   /** Waits for a sign-in elsewhere, begins the session that could not begin, and has the client ask for its lists. */

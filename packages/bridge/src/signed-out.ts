@@ -1,4 +1,4 @@
-import { ERROR_CODES, findCountersignError, isCountersignError } from '@countersign/core';
+import { CountersignError, ERROR_CODES, findCountersignError, isCountersignError } from '@countersign/core';
 import { describe, errorAnswer, resultAnswer } from './answers.js';
 import type { Envelope } from './envelope.js';
 import { paramsOf } from './upstream.js';
@@ -17,14 +17,22 @@ export function isSignedOut(error: unknown): boolean {
   return isCountersignError(error, 'LOGIN_REQUIRED', 'CREDENTIAL_UNAVAILABLE');
 }
 
-/** What to run: the vendor's command where the error names one, else ours. */
-export function howTo(error: unknown, login: string): string {
+/** The error with the command that signs in, where it names none but ours: it doesn't know how this server is called. A vendor's own stays. */
+export function withLogin(error: unknown, login: string): unknown {
   const known = findCountersignError(error);
-  return known && known.remedy !== ERROR_CODES[known.code].remedy ? known.remedy : `Run \`${login}\`.`;
+  if (known?.code !== 'LOGIN_REQUIRED') return error;
+  const { message, remedy, server } = known;
+  if (remedy !== ERROR_CODES.LOGIN_REQUIRED.remedy && !remedy.includes('countersign login')) return error;
+  return new CountersignError('LOGIN_REQUIRED', message, {
+    cause: error,
+    remedy: `Run \`${login}\` in a terminal.`,
+    ...(server === undefined ? {} : { server }),
+  });
 }
 
 /** What the bridge says to `initialize` while nobody is signed in: it is a server without tools yet, and here is how to get them. */
-export function signedOutInitialize(body: Buffer, id: string, name: string, remedy: string): Buffer {
+export function signedOutInitialize(body: Buffer, id: string, name: string, error: unknown): Buffer {
+  const remedy = findCountersignError(error)?.remedy ?? '';
   const version = paramsOf(body)?.['protocolVersion'];
   return resultAnswer(id, {
     protocolVersion: typeof version === 'string' ? version : '2025-11-25',
@@ -35,11 +43,9 @@ export function signedOutInitialize(body: Buffer, id: string, name: string, reme
 }
 
 /** The answer to any other request while nobody is signed in: empty lists, and for the rest the error with the command. */
-export function signedOutAnswer({ id, method }: Envelope, error: unknown, login: string): Buffer {
+export function signedOutAnswer({ id, method }: Envelope, error: unknown): Buffer {
   const empty = Object.hasOwn(EMPTY, method!) ? EMPTY[method!] : undefined;
-  if (empty) return resultAnswer(id!, empty);
-  const message = findCountersignError(error)?.message ?? 'Nobody is signed in.';
-  return errorAnswer(id!, { ...describe(error), message: `${message} ${howTo(error, login)}` });
+  return empty ? resultAnswer(id!, empty) : errorAnswer(id!, describe(error));
 }
 
 /** The notifications that make a client ask anew, for what the server has. */

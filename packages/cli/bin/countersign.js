@@ -13,7 +13,7 @@ if (rest.length === 1 && (rest[0] === '--version' || rest[0] === '-V')) {
 // The first argument that is neither a global option nor the value of one; --help anywhere is commander's.
 function command(words) {
   if (words.includes('--help') || words.includes('-h')) return undefined;
-  const withValue = new Set(['--config', '--env-file', '--profile', '--timeout', '--plugin']);
+  const withValue = new Set(['--config', '--env-file', '--profile', '--auth', '--timeout', '--plugin']);
   for (let at = 0; at < words.length; at++) {
     if (!words[at].startsWith('-')) return words[at];
     if (withValue.has(words[at])) at++;

@@ -59,7 +59,7 @@ async function main(): Promise<number> {
     timeout: server.timeoutIsDefault ? DEFAULT_TIMEOUT : server.timeout,
     idle: server.idle,
     maxMessage: command.maxMessage,
-    login: `countersign login ${command.url ? command.url.href : server.name}`,
+    login: loginCommand(command),
     credential: storeTime,
     signal: watch.signal,
     log,
@@ -128,6 +128,15 @@ function serverOf(app: Countersign, { target, url, config }: BridgeCommand): Ser
     );
   }
   return { ...server, url: server.url };
+}
+
+/** What a person types to sign in to just this server. */
+function loginCommand({ target, auth, config, profile }: BridgeCommand): string {
+  const words = ['countersign login', target];
+  if (auth !== undefined && auth !== 'oauth') words.push('--auth', auth);
+  if (config !== undefined) words.push('--config', /^[\w./:\\~-]+$/.test(config) ? config : JSON.stringify(config));
+  if (profile !== undefined) words.push('--profile', profile);
+  return words.join(' ');
 }
 
 /** Differs when a record of the store was written: its folder's time is all that is asked for. */

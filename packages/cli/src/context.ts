@@ -8,6 +8,8 @@ export interface GlobalOptions {
   readonly config?: string;
   readonly envFile?: string;
   readonly profile?: string;
+  /** How to authenticate to a server that is given by its URL. */
+  readonly auth?: string;
   readonly plugin?: readonly string[];
   readonly json?: boolean;
   readonly debug?: boolean;

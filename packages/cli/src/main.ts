@@ -32,10 +32,12 @@ async function run(): Promise<number> {
   if (!invocation) return EXIT.done;
   const options = program.opts<GlobalOptions>();
   const screen = screenFor(options);
-  const { context, close } = createRuntime(options, screen, stop.signal);
+  const [first = '', ...others] = invocation.words;
+  const url = /^https?:\/\//i.test(first) && URL.canParse(first) ? new URL(first) : undefined;
+  const { context, close } = createRuntime(options, screen, stop.signal, url);
   try {
     const { run: command } = await invocation.load();
-    return await stop.race(command(context, invocation.words, invocation.options));
+    return await stop.race(command(context, url ? [url.host, ...others] : invocation.words, invocation.options));
   } catch (error) {
     return report(screen, error, context.debug.enabled, invocation.server);
   } finally {

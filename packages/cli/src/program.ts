@@ -71,7 +71,12 @@ const COMMANDS: readonly CommandText[] = [
   {
     usage: 'login <server>',
     does: 'sign in and keep the credential; --timeout bounds the wait (300 s by default)',
-    examples: ['login orders', 'login orders --no-browser', 'login orders --device'],
+    examples: [
+      'login orders',
+      'login orders --no-browser',
+      'login orders --device',
+      'login https://mcp.example.com/mcp',
+    ],
     options: [
       ['--no-browser', 'print the URL only, and take the pasted callback URL'],
       ['--device', 'sign in with a code on another device'],
@@ -136,6 +141,10 @@ export function createProgram(chosen: (invocation: Invocation) => void): Command
     .option(
       '--env-file <file>',
       'variables for the configuration (default: .env beside it, else in the working folder)',
+    )
+    .option(
+      '--auth <method>',
+      'how to authenticate to a server that is given by its URL in place of a name (default: oauth)',
     )
     .option('--profile <name>', 'the account to use where a server has several')
     .option(

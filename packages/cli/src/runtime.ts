@@ -16,7 +16,7 @@ export interface Runtime {
 const CLOSING = 2000; // milliseconds
 
 /** The context of one command line, over this process's own environment, folder and streams. */
-export function createRuntime(options: GlobalOptions, screen: Screen, signal: AbortSignal): Runtime {
+export function createRuntime(options: GlobalOptions, screen: Screen, signal: AbortSignal, url?: URL): Runtime {
   const debug = { enabled: options.debug === true };
   const readLine = lineReader(process.stdin, process.stderr);
   let opened: Promise<Countersign> | undefined;
@@ -33,7 +33,7 @@ export function createRuntime(options: GlobalOptions, screen: Screen, signal: Ab
     debug,
     connections: new Map(),
     app: (optional = false) =>
-      (opened ??= open(options, debug, screen, optional).then((app) => {
+      (opened ??= open(options, debug, screen, optional, url).then((app) => {
         screen.redact = (text) => app.redact(text);
         return app;
       })),
@@ -59,8 +59,9 @@ async function open(
   debug: { enabled: boolean },
   screen: Screen,
   optional: boolean,
+  url: URL | undefined,
 ): Promise<Countersign> {
-  const configuration = configurationOf(options, optional);
+  const configuration = url ? bareServer(url, options.auth) : configurationOf(options, optional);
   const { openInstance } = await import('./instance.js');
   return openInstance({
     ...configuration,
@@ -87,6 +88,11 @@ function configurationOf(
     if (optional) return { servers: { mcpServers: {} } };
     throw error;
   }
+}
+
+// A server that is given by its URL is what `bridge URL --auth METHOD` uses: they share the credential.
+function bareServer(url: URL, method = 'oauth'): { servers: Record<string, unknown> } {
+  return { servers: { mcpServers: { [url.host]: { url: url.href, auth: { method } } } } };
 }
 
 // With --non-interactive a sign-in still works where no person is needed: client credentials.
