@@ -226,6 +226,8 @@ function refuseConflicts(entries: readonly AuthEntry[], registry: Registry, cont
       );
     claims.set(header, method);
   };
+  const computes = (variable: string): boolean =>
+    entries.some(({ method }) => method !== 'headers' && registry.authProvider(method).variables?.includes(variable));
   for (const { method, options } of entries) {
     const definition = registry.authProvider(method);
     if (method === 'headers') {
@@ -234,8 +236,11 @@ function refuseConflicts(entries: readonly AuthEntry[], registry: Registry, cont
         const name = header.toLowerCase();
         if (seen.has(name)) claim(name, 'headers');
         seen.add(name);
-        const signed = new Template(value).references.some(({ name: variable }) => isSignature(registry, variable));
-        if (name !== 'accept' && !signed) claim(name, 'headers');
+        const { references } = new Template(value);
+        const signed = references.some(({ name: variable }) => isSignature(registry, variable));
+        // The header of a configured provider's own variable: the template and the provider mean one credential.
+        const owned = references.some(({ kind, name: variable }) => kind === 'variable' && computes(variable));
+        if (name !== 'accept' && !signed && !owned) claim(name, 'headers');
       }
     } else if (definition.stage !== 'signature') {
       const parsed = explain(definition.options, expandOptions(options, definition.options, context), (problem) =>
