@@ -97,9 +97,9 @@ export function createGcp(options: GcpOptions, services: AuthServices, deadline?
   }
 
   async function fileField(field: 'quota_project_id' | 'project_id'): Promise<string | undefined> {
+    if (source) return source.file?.json[field]; // known since the first token: no disk access per request
     const path = credentialPath(options, services);
-    const file = source?.file ?? (path === undefined ? undefined : await readCredentialFile(path, services));
-    return file?.json[field];
+    return path === undefined ? undefined : (await readCredentialFile(path, services)).json[field];
   }
 
   async function project(): Promise<string | undefined> {
@@ -118,7 +118,9 @@ export function createGcp(options: GcpOptions, services: AuthServices, deadline?
   return {
     async authorize(request, signal) {
       const wanted = wantedToken(options, request.url);
-      request.headers.set(header, `Bearer ${await current(wanted, request, signal)}`);
+      const token = await current(wanted, request, signal);
+      // A template of the configuration may have put the token there already, in its own form.
+      if (!request.headers.get(header)?.includes(token)) request.headers.set(header, `Bearer ${token}`);
       if (wanted.kind === 'id' && options.quotaProject === undefined) return;
       const project = await quotaProject();
       if (project && !request.headers.has('x-goog-user-project')) request.headers.set('x-goog-user-project', project);

@@ -54,7 +54,7 @@ export async function idToken(source: Source, audience: string, minting: Minting
     throw new CountersignError('TOKEN_REQUEST_FAILED', 'Google answered with an ID token that has no expiry.');
   const audiences = Array.isArray(claims['aud']) ? claims['aud'] : [claims['aud']];
   if (!audiences.includes(audience)) throw noIdToken('These user credentials get ID tokens for gcloud itself only');
-  return { token, expiresAt: claims['exp'] * 1000 - minting.endpoint.offset };
+  return { token, expiresAt: bounded(claims['exp'] * 1000 - minting.endpoint.offset, minting.services.clock.now()) };
 }
 
 async function rawIdToken(source: Source, audience: string, minting: Minting): Promise<string> {
@@ -219,8 +219,14 @@ async function tokenOf(
   const { token } = (await client.getAccessToken()) as { token?: string | null };
   if (!token) throw new CountersignError('TOKEN_REQUEST_FAILED', 'Google answered without an access token.');
   const end = client.credentials.expiry_date ?? Date.now() + HOUR * 1000;
-  const expiresAt = expiresOn === 'endpoint' ? end - endpoint.offset : services.clock.now() + (end - Date.now());
-  return { token, expiresAt };
+  const now = services.clock.now();
+  const life = expiresOn === 'endpoint' ? end - endpoint.offset - now : end - Date.now();
+  return { token, expiresAt: bounded(now + life, now) };
+}
+
+/** Google's longest life is twelve hours; what is no number is taken for one. */
+function bounded(expiresAt: number, now: number): number {
+  return Number.isNaN(expiresAt) ? now + HOUR * 1000 : Math.max(0, Math.min(expiresAt, now + 12 * HOUR * 1000));
 }
 
 function parseToken(text: string): { token: string; seconds: number } {

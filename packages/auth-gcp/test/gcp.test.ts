@@ -186,6 +186,48 @@ describe('every source of credentials', () => {
     });
   });
 
+  test('federation by a program that is allowed works', async () => {
+    const { subject } = await world.google.federation({});
+    const answer = {
+      version: 1,
+      success: true,
+      token_type: 'urn:ietf:params:oauth:token-type:jwt',
+      id_token: subject,
+      expiration_time: Math.floor(Date.now() / 1000) + 600,
+    };
+    const program = await world.file(`console.log(${JSON.stringify(JSON.stringify(answer))})`, 'program.cjs');
+    const command = `"${process.execPath}" "${program}"`;
+    const { file } = await world.google.federation({ executable: { command, timeout_millis: 5000 } });
+    app = await world.open(
+      { x: { url: API, auth: { method: 'gcp' } } },
+      { GOOGLE_APPLICATION_CREDENTIALS: await world.file(file) },
+    );
+    process.env['GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES'] = '1';
+    try {
+      expect(await call()).toBe(200);
+    } finally {
+      delete process.env['GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES'];
+    }
+  });
+
+  test.each([['"3600"'], ['-1'], ['1e308'], ['null'], ['"soon"']])(
+    'an answer with expires_in %s is used',
+    async (seconds) => {
+      app = await world.open(
+        { x: { url: API, auth: { method: 'gcp' } } },
+        { GOOGLE_APPLICATION_CREDENTIALS: await world.file(world.google.user()) },
+      );
+      world.guardWith(() => undefined);
+      world.google.settings.fault = () => ({
+        status: 200,
+        headers: { 'content-type': 'application/json' },
+        body: `{"access_token":"ya29.a-token","expires_in":${seconds}}`,
+      });
+      expect(await call()).toBe(200);
+      expect(await app.status('x')).toMatchObject({ expiresAt: expect.any(Date) });
+    },
+  );
+
   test('without any, the error names the command to run', async () => {
     app = await world.open({ x: { url: API, auth: { method: 'gcp' } } });
     await expect(call()).rejects.toMatchObject({
@@ -372,6 +414,22 @@ describe('a variable without `auth`', () => {
     expect(await call('x', RUN)).toBe(200);
     expect(world.mcp.requests[0]?.headers).toMatchObject({ 'x-project': 'countersign-test' });
     expect(world.mcp.requests[0]?.headers).not.toHaveProperty('x-goog-user-project');
+  });
+
+  test('goes to another host once the line is added, and the template stays', async () => {
+    app = await world.open(
+      {
+        x: {
+          url: 'https://mcp.example.com/mcp',
+          headers: { Authorization: 'Bearer ${GCP_ACCESS_TOKEN}' },
+          auth: { method: 'gcp', token: 'access' },
+        },
+      },
+      { GOOGLE_APPLICATION_CREDENTIALS: await world.file(await world.google.serviceAccount()) },
+    );
+    expect(app.check()).toMatchObject({ ok: true });
+    expect(await call('x', 'https://mcp.example.com/mcp')).toBe(200);
+    expect(world.google.issued).toHaveLength(1);
   });
 
   test('a refused token is minted anew', async () => {

@@ -59,11 +59,8 @@ export function rateLimit(
   const reset = Number(headers.get('x-ratelimit-reset') ?? NaN) * 1000;
   const date = Date.parse(headers.get('date') ?? '');
   const now = Number.isNaN(date) ? about.now : date; // the reset is by GitHub's clock
-  const seconds = Number.isNaN(after)
-    ? used && !Number.isNaN(reset)
-      ? Math.max(1, Math.ceil((reset - now) / 1000))
-      : 60
-    : after;
+  const left = Number.isNaN(after) ? (used && !Number.isNaN(reset) ? Math.ceil((reset - now) / 1000) : 60) : after;
+  const seconds = Math.min(Math.max(left, 1), 31_536_000);
   const until = new Date(now + seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
   return new CountersignError(
     'RATE_LIMITED',

@@ -33,6 +33,7 @@ export interface DeviceSignIn {
   logout(): Promise<void>;
 }
 
+const YEAR = 31_536_000;
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
 export function deviceSignIn(
@@ -90,7 +91,7 @@ export function deviceSignIn(
       clientId,
       token,
       scopes: granted,
-      ...(life > 0 && Number.isFinite(life) ? { expiresAt: clock.now() + life * 1000 } : {}),
+      ...(life > 0 ? { expiresAt: clock.now() + Math.min(life, YEAR) * 1000 } : {}),
       ...(typeof refreshToken === 'string' && refreshToken ? { refreshToken } : {}),
     };
   }

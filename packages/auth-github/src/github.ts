@@ -15,6 +15,7 @@ import { credentials, type Credentials, type GitHubToken } from './credential.js
 import { explainForbidden } from './forbidden.js';
 import { checkImplicitHost, githubHost, type GitHubHost } from './hosts.js';
 import { listOf, type GitHubOptions } from './options.js';
+import { normalisePrivateKey } from './private-key.js';
 
 /** GitHub needs some seconds until all of it knows a new installation token. */
 const FRESH = 60_000;
@@ -38,13 +39,7 @@ export function createGitHub(options: GitHubOptions, services: AuthServices, dea
   let waitedFor: string | undefined;
 
   function at(url: URL | undefined): Held {
-    if (!url)
-      throw new CountersignError(
-        'AUTH_OPTIONS_INVALID',
-        `Server ${server} is a local program: a GitHub token for it comes from the environment.`,
-        { server },
-      );
-    const host = githubHost(url, options);
+    const host = githubHost(url ?? new URL(options.apiUrl ?? 'https://github.com'), options); // a local program: by its API
     let one = held.get(host.name);
     if (!one) {
       const endpoint = endpointFetch(services, deadline);
@@ -79,7 +74,9 @@ export function createGitHub(options: GitHubOptions, services: AuthServices, dea
     async authorize(request, signal) {
       const { cell } = at(request.url);
       const { token } = await request.attempt.memo(cell, () => cell.get(signal));
-      request.headers.set('authorization', `Bearer ${token}`);
+      // A template of the configuration may have put the token there already, in its own form.
+      if (!request.headers.get('authorization')?.includes(token))
+        request.headers.set('authorization', `Bearer ${token}`);
       const toolsets = listOf(options.toolsets);
       if (toolsets.length > 0) request.headers.set('x-mcp-toolsets', toolsets.join(','));
       if (options.readOnly) request.headers.set('x-mcp-readonly', 'true');
@@ -116,16 +113,15 @@ export function createGitHub(options: GitHubOptions, services: AuthServices, dea
     },
 
     async status(detail): Promise<ProviderStatus> {
-      const url = services.server.url;
-      const one = url && at(url);
-      if (detail) await one?.cell.get().catch(() => undefined);
-      const current = one?.cell.current;
-      const found = detail && one && current ? await identify(one, current) : {};
+      const one = at(services.server.url);
+      if (detail) await one.cell.get().catch(() => undefined);
+      const { current } = one.cell;
+      const found = detail && current ? await identify(one, current) : {};
       const valid = current && clock.now() < (current.expiresAt ?? Infinity);
       return {
         state: valid ? 'ready' : failure?.code === 'LOGIN_REQUIRED' ? 'login_required' : failure ? 'failed' : 'unused',
-        source: current?.source ?? one?.from.app?.description ?? 'GitHub',
-        ...(one ? { issuer: one.host.web } : {}),
+        source: current?.source ?? one.from.app?.description ?? 'GitHub',
+        issuer: one.host.web,
         ...(current?.scopes === undefined ? {} : { scopes: current.scopes }),
         ...(current?.expiresAt === undefined ? {} : { expiresAt: new Date(current.expiresAt) }),
         refreshable: current === undefined || current.kind === 'app' || current.expiresAt !== undefined,
@@ -163,7 +159,7 @@ export function createGitHub(options: GitHubOptions, services: AuthServices, dea
     },
 
     async logout() {
-      if (services.server.url) await at(services.server.url).from.device?.logout();
+      await at(services.server.url).from.device?.logout();
       drop();
     },
 
@@ -235,5 +231,6 @@ function checkOptions(options: GitHubOptions, services: AuthServices): void {
       '"source": "device" has no "clientId"',
       'Add "clientId": that of the App or OAuth app with the device flow enabled.',
     );
-  if (services.server.url) githubHost(services.server.url, options);
+  githubHost(services.server.url ?? new URL('https://github.com'), options);
+  if (options.privateKey !== undefined) normalisePrivateKey(options.privateKey, 'option "privateKey"');
 }

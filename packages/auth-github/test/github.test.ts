@@ -2,6 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { memoryStore, type Countersign } from '@countersign/core';
+import stdio from '@countersign/transport-stdio';
+import github from '../src/index.js';
 import { movedClock, person, post, startWorld, type World } from './support.js';
 
 const COM = 'https://api.githubcopilot.com/mcp/';
@@ -290,6 +292,7 @@ describe('a refusal for the App', () => {
     ['two keys', { method: 'github', appId: 7, privateKey: '${APP_KEY}', privateKeyFile: 'key.pem' }],
     ['an apiUrl over http', { method: 'github', apiUrl: 'http://github.corp.example/api/v3' }],
     ['an unknown field', { method: 'github', installation: 9 }],
+    ['a broken key', { method: 'github', appId: 7, privateKey: '-----BEGIN RSA PRIVATE KEY-----' }],
   ])('by options with %s comes before any request', async (_, auth) => {
     app = await world.open({ x: { url: COM, auth } }, env());
     expect(app.check()).toMatchObject({ ok: false, errors: [{ code: 'AUTH_OPTIONS_INVALID', server: 'x' }] });
@@ -461,6 +464,15 @@ describe('a variable without `auth`', () => {
     expect(world.proxy.hosts).toEqual([]);
   });
 
+  test('goes to another host once the line is added, and the template stays', async () => {
+    app = await world.open(
+      { x: { url: ENTERPRISE, headers: { Authorization: 'Bearer ${GITHUB_TOKEN}' }, auth: { method: 'github' } } },
+      { GH_ENTERPRISE_TOKEN: world.enterprise.token() },
+    );
+    expect(app.check()).toMatchObject({ ok: true });
+    expect(await call('x', ENTERPRISE)).toBe(200);
+  });
+
   test('is given to the server that GH_HOST names', async () => {
     app = await world.open(
       { x: { url: ENTERPRISE, headers: { Authorization: 'Bearer ${GITHUB_TOKEN}' } } },
@@ -470,8 +482,8 @@ describe('a variable without `auth`', () => {
   });
 });
 
-const posix = process.platform === 'win32' ? describe.skip : describe;
-posix('gh', () => {
+const shell = process.platform !== 'win32'; // there, a script can't stand in for gh.exe
+(shell ? describe : (): void => undefined)('gh', () => {
   const gh = (script: string) => world.file(`#!/bin/sh\n${script}\n`, 'gh', 0o700);
   afterEach(() => world.file('', 'gh'));
 
@@ -675,6 +687,32 @@ describe('a sign-in', () => {
       remedy: expect.stringContaining('"clientId"'),
     });
   });
+});
+
+test("a local program gets the App's token in its environment", async () => {
+  world.com.install(installation());
+  const out = `${world.folder}/out`;
+  const program = await world.file(
+    `require('node:fs').writeFileSync(${JSON.stringify(out)}, process.env.GITHUB_PERSONAL_ACCESS_TOKEN ?? '')`,
+    'program.cjs',
+  );
+  app = await world.open(
+    {
+      x: {
+        command: process.execPath,
+        args: [program],
+        env: { GITHUB_PERSONAL_ACCESS_TOKEN: '${GITHUB_TOKEN}' },
+        auth: robot(),
+      },
+    },
+    env(),
+    { plugins: [github, stdio, world.trusting] },
+  );
+  const transport = await app.transport('x');
+  const ended = new Promise<void>((resolve) => (transport.onclose = resolve));
+  await transport.start();
+  await ended;
+  expect(await readFile(out, 'utf8')).toBe(world.com.issued[0]?.token);
 });
 
 describe('for people', () => {

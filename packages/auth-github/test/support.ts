@@ -55,6 +55,7 @@ export async function startWorld() {
     guard,
     proxy,
     folder,
+    trusting,
     guardWith: (next: Verify) => void (verify = next),
     /** What reached the MCP servers. */
     calls: () => guard.requests.filter(({ path }) => path.startsWith('/mcp')),
