@@ -47,7 +47,7 @@ export async function startBridge(command, env) {
   function request(method, params) {
     const id = ++lastId;
     return new Promise((resolve, reject) => {
-      waiting.set(id, resolve);
+      waiting.set(id, () => resolve());
       child.once('exit', reject);
       child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
     }).finally(() => child.removeAllListeners('exit'));

@@ -4,8 +4,8 @@ import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 
 const stdio = new StdioServerTransport();
 const http = new StreamableHTTPClientTransport(new URL(process.argv[2] ?? ''));
-stdio.onmessage = (message) => void http.send(message);
-http.onmessage = (message) => {
+stdio.onmessage = (/** @type {any} */ message) => void http.send(message);
+http.onmessage = (/** @type {any} */ message) => {
   if ('result' in message && typeof message.result['protocolVersion'] === 'string')
     http.setProtocolVersion(message.result['protocolVersion']);
   void stdio.send(message);
