@@ -14,6 +14,6 @@ export default defineAuthProvider('@countersign/auth-aws-sigv4', {
   options: sigV4Options,
   variables: ['TIMESTAMP', 'AWS_SESSION_TOKEN', 'AWS_ACCESS_KEY_ID', 'AWS_REGION'],
   signatures: ['AWS_SIGNATURE'],
-  sets: () => ['authorization', 'x-amz-date', 'x-amz-security-token'],
+  sets: () => ['authorization', 'x-amz-date', 'x-amz-security-token', 'amz-sdk-invocation-id'],
   create: sigV4Provider,
 });
