@@ -44,7 +44,7 @@ export async function openInstance({ plugin = [], ...options }: InstanceOptions)
   return createCountersign({
     ...options,
     plugins: [...bundledPlugins, ...named],
-    store: fileStore(),
+    store: fileStore(options.log ? { log: options.log } : {}),
     pluginsFallback: import.meta.url,
   });
 }
