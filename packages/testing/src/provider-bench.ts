@@ -93,7 +93,17 @@ export async function withBench(
 ): Promise<void> {
   const definition = definitionOf(plugin);
   let scenario: AuthProviderScenario | undefined;
-  const server = await recordMcpServer({ accepts: (request) => scenario?.accepts(request) ?? false });
+  let fault: unknown;
+  const server = await recordMcpServer({
+    accepts: async (request) => {
+      try {
+        return (await scenario?.accepts(request)) ?? false;
+      } catch (error) {
+        fault ??= error;
+        return false;
+      }
+    },
+  });
   const instances: Instance[] = [];
   try {
     const made = (scenario = await create(server));
@@ -102,7 +112,13 @@ export async function withBench(
       instances.push(instance);
       return instance;
     };
-    await behaviour({ definition, server, scenario, start });
+    await behaviour({ definition, server, scenario, start }).catch((error: unknown) => {
+      expect(
+        fault === undefined,
+        `The scenario's \`accepts\` threw ${told(fault)}: answer true or false for any request.`,
+      );
+      throw error;
+    });
   } finally {
     await Promise.all(instances.map((instance) => within(instance.close(), '`dispose` did not end')));
     await server.close();
