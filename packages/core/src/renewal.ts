@@ -3,6 +3,7 @@ import { abortable } from './abortable.js';
 import type { OutgoingRequest } from './auth-provider.js';
 import { peekBody } from './body-limits.js';
 import { parseChallenges } from './challenges.js';
+import { CountersignError } from './errors.js';
 import type { ChainMember } from './exchange.js';
 import type { SenderResponse } from './sender.js';
 
@@ -63,6 +64,16 @@ export async function renew(
   discard(body);
   return 'renewed';
 }
+function lifetimeOf(method: string): AbortSignal {
+  const controller = new AbortController();
+  const late = new CountersignError(
+    'TIMEOUT',
+    `Auth method ${method} did not renew its credential within ${RENEWAL_MS / 1000} s.`,
+  );
+  setTimeout(() => controller.abort(late), RENEWAL_MS).unref();
+  return controller.signal;
+}
+
 /** Gives the connection of an answer that nobody reads back: to the next request, or, if it is endless, by force. */
 export function discard(body: Readable): void {
   body.on('error', () => undefined); // nobody reads it any more
