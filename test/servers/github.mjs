@@ -291,6 +291,9 @@ export async function createGitHub({ clock = Date.now, lifetime = 3600, host = '
     /** @param {string} token */
     revoke: (token) => void tokens.delete(token),
 
+    /** The codes that wait for a person. */
+    codes: () => [...codes.values()].filter(({ state }) => state === 'pending').map(({ userCode }) => userCode),
+
     /** A person enters the code. @param {string} userCode @param {'approved' | 'denied'} [state] */
     enter(userCode, state = 'approved') {
       const code = [...codes.values()].find((one) => one.userCode === userCode);
