@@ -220,7 +220,6 @@ export function createGcp(options: GcpOptions, services: AuthServices, deadline?
         type: 'note',
         message: `Google credentials come from ${source ? describe(source) : 'this machine'}; there is nothing else to sign in to.`,
       });
-      interaction.tell({ type: 'succeeded' });
     },
 
     async logout() {

@@ -155,7 +155,6 @@ export function createGitHub(options: GitHubOptions, services: AuthServices, dea
         });
       });
       interaction.tell({ type: 'note', message: `The token comes from ${source}; there is nothing to sign in to.` });
-      interaction.tell({ type: 'succeeded' });
     },
 
     async logout() {
