@@ -31,6 +31,9 @@ import { startGuard } from './guard.mjs';
  */
 export async function startOidc(options = {}) {
   if (!hushed) hushProvider();
+  // In Jest's realm a structured clone is of the outer one, and oidc-provider takes no object of another realm for a plain one.
+  if (Object.getPrototypeOf(structuredClone({})) !== Object.prototype)
+    globalThis.structuredClone = (value) => JSON.parse(JSON.stringify(value));
   // @ts-expect-error It comes without types.
   const { Provider, errors } = await import('oidc-provider');
   const {
