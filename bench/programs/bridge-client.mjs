@@ -46,11 +46,13 @@ export async function startBridge(command, env) {
   /** @param {string} method @param {unknown} [params] @returns {Promise<void>} */
   function request(method, params) {
     const id = ++lastId;
-    return new Promise((resolve, reject) => {
+    /** @type {(resolve: (value: void) => void, reject: (reason: unknown) => void) => void} */
+    const send = (resolve, reject) => {
       waiting.set(id, () => resolve());
       child.once('exit', reject);
       child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
-    }).finally(() => child.removeAllListeners('exit'));
+    };
+    return new Promise(send).finally(() => child.removeAllListeners('exit'));
   }
 
   const stat = (/** @type {string} */ file) => readFileSync(`/proc/${child.pid}/${file}`, 'utf8');
