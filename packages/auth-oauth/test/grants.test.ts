@@ -1,5 +1,5 @@
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
-import { memoryStore, type Countersign } from '@countersign/core';
+import { memoryStore, type Countersign, type LoginEvent } from '@countersign/core';
 import {
   closeEverything,
   createAuthority,
@@ -164,13 +164,16 @@ describe('DPoP', () => {
 describe('the device flow', () => {
   test('tells the address and the code as the server gave them, and polls until the person is done', async () => {
     await oidcWith({});
-    const device = { ...person(), prefer: 'device' as const };
-    const { app } = await start(oidc.resource, {});
-    const original = device.tell;
-    device.tell = (event) => {
-      original(event);
-      if (event.type === 'device') void signInAt(new URL(event.verificationUriComplete ?? ''));
+    const base = person();
+    const device = {
+      ...base,
+      prefer: 'device' as const,
+      tell: (event: LoginEvent) => {
+        base.tell(event);
+        if (event.type === 'device') void signInAt(new URL(event.verificationUriComplete ?? ''));
+      },
     };
+    const { app } = await start(oidc.resource, {});
     await app.login('server', { interaction: device });
     expect(device.events).toContainEqual(
       expect.objectContaining({

@@ -65,14 +65,12 @@ test('no configured secret comes out of a refused grant, in any of the ways to s
   for (const method of ['client_secret_basic', 'client_secret_post']) {
     const fake = await startFake();
     fake.handlers['/token'] = (request, response) =>
-      response
-        .writeHead(401, { 'content-type': 'application/json' })
-        .end(
-          JSON.stringify({
-            error: 'invalid_client',
-            error_description: `${request.form.toString()} ${request.headers.authorization ?? ''} ${clientSecret}`,
-          }),
-        );
+      response.writeHead(401, { 'content-type': 'application/json' }).end(
+        JSON.stringify({
+          error: 'invalid_client',
+          error_description: `${request.form.toString()} ${request.headers.authorization ?? ''} ${clientSecret}`,
+        }),
+      );
     const { app, log } = await client(fake.url, {
       auth: {
         grant: 'client_credentials',
