@@ -35,7 +35,10 @@ export const sigV4Options = z.strictObject({
     }),
   ),
   credentials: z.optional(
-    credentials.register(registry, { description: 'Fixed credentials, in place of the environment and the chain.' }),
+    credentials.register(registry, {
+      description:
+        'Fixed credentials in place of the environment and the chain: `accessKeyId`, `secretAccessKey`, `sessionToken`, each best a variable.',
+    }),
   ),
   roleArn: z.optional(text().register(registry, { description: 'A role to assume with the credentials found.' })),
   roleSessionName: z.optional(

@@ -1,5 +1,17 @@
 import { afterAll, afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { isCountersignError } from '@countersign/core';
+import { fileURLToPath } from 'node:url';
+import headers from '@countersign/auth-headers';
+import {
+  createCountersign,
+  isCountersignError,
+  nodeSender,
+  tokens,
+  type Plugin,
+  type SenderOptions,
+} from '@countersign/core';
+import streamableHttp from '@countersign/transport-streamable-http';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import sigV4 from '../src/index.js';
 import { closeAuthority, environment, forms, KEY, SECRET, send, startAws, TOKEN, type Aws } from './setting.js';
 
 let aws: Aws;
@@ -120,6 +132,37 @@ describe.each(Object.entries(forms))('as a %s', (_, server) => {
     }
     await app.close();
   });
+});
+
+test('the configuration file that people have works as it is', async () => {
+  const trusting: Plugin = {
+    name: 'trusting',
+    apiVersion: 1,
+    register: (container) =>
+      container.register(tokens.senderFactory, {
+        useValue: (options: SenderOptions) => nodeSender({ ...options, tls: { ca: aws.ca } }),
+      }),
+  };
+  const configFile = fileURLToPath(new URL('../../cli/test/fixtures/configs/aws.json', import.meta.url));
+  const app = await createCountersign({
+    plugins: [sigV4, headers, streamableHttp, trusting],
+    configFile,
+    env: { ...environment, HTTPS_PROXY: aws.proxy },
+  });
+  const response = await app.fetch('aws-service')(url, call(1));
+  expect([response.status, await response.text()]).toEqual([200, 'accepted']);
+  expect(app.check()).toMatchObject({ ok: true, errors: [] });
+  aws.guard.requests.length = 0;
+  aws.keys.clear();
+  const transport = await app.transport('aws-service');
+  await expect(new Client({ name: 'test', version: '1' }).connect(transport)).rejects.toMatchObject({
+    code: 'FORBIDDEN',
+    message: expect.stringContaining(
+      'UnrecognizedClientException: The security token included in the request is invalid.',
+    ),
+    remedy: expect.stringContaining('AWS does not know the access key'),
+  });
+  await app.close();
 });
 
 test('an AWS host whose service nobody named is an error that shows the table and the line to add', async () => {

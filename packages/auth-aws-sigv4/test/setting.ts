@@ -41,6 +41,9 @@ export interface Aws {
   readonly guard: Guard;
   readonly keys: Map<string, AwsKey>;
   readonly said: string[];
+  /** PEM of the authority that its certificates come from. */
+  readonly ca: string;
+  readonly proxy: string;
   /** Milliseconds that the guard's clock is ahead. */
   skew: number;
   app(
@@ -82,6 +85,8 @@ export async function startAws({
     guard,
     keys,
     said,
+    ca: tls.authority.ca,
+    proxy: proxy.url.href,
     get skew() {
       return setting.skew;
     },
