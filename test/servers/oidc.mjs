@@ -12,6 +12,8 @@ import { startGuard } from './guard.mjs';
  *
  * @typedef {object} OidcOptions
  * @property {number} [port] Where the resource server answers; a free one by default.
+ * @property {{ issuer: string, resource: string, authority: import('./authority.mjs').Authority }} [published] The https URLs by which clients know both
+ *   servers, behind a proxy that leads to `guard` and to `front`.
  * @property {number} [accessTokenTtl] Seconds; 3600 by default.
  * @property {boolean} [expiresIn] False leaves `expires_in` out of token answers.
  * @property {boolean} [refreshTokens] False gives none.
@@ -38,6 +40,7 @@ export async function startOidc(options = {}) {
   const { Provider, errors } = await import('oidc-provider');
   const {
     port: resourcePort = 0,
+    published,
     accessTokenTtl = 3600,
     expiresIn = true,
     refreshTokens = true,
@@ -48,14 +51,21 @@ export async function startOidc(options = {}) {
     requiredScopes = ['mcp:tools'],
     scopesFor = () => [],
   } = options;
-  const guard = await startGuard({ target: (await everything()).url, verify, port: resourcePort });
-  const resource = guard.url.href;
+  const guard = await startGuard({
+    target: (await everything()).url,
+    verify,
+    port: resourcePort,
+    ...(published === undefined ? {} : { tls: published }),
+  });
+  const resource = published?.resource ?? guard.url.href;
   const server = createServer();
   server.keepAliveTimeout = 60_000;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const port = /** @type {import('node:net').AddressInfo} */ (server.address()).port;
-  const issuer = `http://127.0.0.1:${port}`;
+  const local = `http://127.0.0.1:${port}`;
+  const issuer = published?.issuer ?? local;
+  const front = published === undefined ? undefined : await startGuard({ target: new URL(local), tls: published });
 
   /** @type {{ grant: string | null, refreshToken: string | null, body: URLSearchParams, authorization: string | undefined }[]} */
   const tokenRequests = [];
@@ -122,7 +132,10 @@ export async function startOidc(options = {}) {
   });
 
   const callback = provider.callback();
+  provider.proxy = published !== undefined;
+  const { host: forwardedHost } = new URL(issuer);
   server.on('request', (request, response) => {
+    if (published) Object.assign(request.headers, { 'x-forwarded-host': forwardedHost, 'x-forwarded-proto': 'https' });
     if (request.method !== 'POST' || !request.url?.startsWith('/token')) return callback(request, response);
     return token(request, response);
   });
@@ -167,7 +180,7 @@ export async function startOidc(options = {}) {
     callback(request, response);
   }
 
-  const keys = createRemoteJWKSet(new URL(`${issuer}/jwks`));
+  const keys = createRemoteJWKSet(new URL(`${local}/jwks`));
   let nonce = 'resource-nonce-1';
 
   /** @param {import('./guard.mjs').RequestHead} head @param {Buffer} body */
@@ -185,7 +198,7 @@ export async function startOidc(options = {}) {
       );
     const [scheme, value] = head.headers.authorization?.split(' ') ?? [];
     const expected = dpop ? 'DPoP' : 'Bearer';
-    const metadata = `resource_metadata="${guard.origin}/.well-known/oauth-protected-resource/mcp"`;
+    const metadata = `resource_metadata="${new URL(resource).origin}/.well-known/oauth-protected-resource/mcp"`;
     const refuse = (
       /** @type {number} */ status,
       /** @type {string} */ error,
@@ -232,8 +245,12 @@ export async function startOidc(options = {}) {
 
   return {
     issuer,
+    /** Where the authorization server answers on this machine, whatever its published URL. */
+    local,
     resource,
     guard,
+    /** The published authorization server; undefined without `published`. */
+    front,
     tokenRequests,
     faults,
     events,
@@ -267,6 +284,7 @@ export async function startOidc(options = {}) {
     },
     async close() {
       await guard.close();
+      await front?.close();
       server.close();
       server.closeAllConnections();
       await once(server, 'close');
@@ -280,9 +298,10 @@ export async function startOidc(options = {}) {
  * The scripted browser: signs in and consents at oidc-provider's own pages, and follows every redirect up to the callback, which it visits.
  * Answers the callback's status and page.
  * @param {URL} url The authorization URL, or a device flow's verification_uri_complete.
- * @param {{ account?: string, deny?: boolean, visit?: boolean }} [options] Without `visit` the callback's URL is only answered.
+ * @param {{ account?: string, deny?: boolean, visit?: boolean, local?: string }} [options] Without `visit` the callback's URL is only answered. `local` is
+ *   where a published authorization server is reached.
  */
-export async function signInAt(url, { account = 'alice', deny = false, visit = true } = {}) {
+export async function signInAt(url, { account = 'alice', deny = false, visit = true, local } = {}) {
   /** @type {Map<string, string>} */
   const cookies = new Map();
   let at = new URL(url);
@@ -293,7 +312,11 @@ export async function signInAt(url, { account = 'alice', deny = false, visit = t
     if (!own && !visit) return { url: at, status: 0, text: '' };
     const headers =
       own && cookies.size > 0 ? { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') } : {};
-    const response = await fetch(at, { ...init, headers: { ...init.headers, ...headers }, redirect: 'manual' });
+    const response = await fetch(own && local ? new URL(at.pathname + at.search, local) : at, {
+      ...init,
+      headers: { ...init.headers, ...headers },
+      redirect: 'manual',
+    });
     for (const cookie of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
       if (value) cookies.set(name, value);

@@ -1,8 +1,5 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import {
@@ -18,11 +15,12 @@ import {
   type Verify,
 } from '@countersign/test-servers';
 import { createGoogle } from '@countersign/test-servers/google';
+import { signInAt, startOidc } from '@countersign/test-servers/oidc';
+import { createPlace, type Place } from './support/countersign.js';
 
 // The files of fixtures/configs, as their owners wrote them: nothing in them is changed. Every host that they name is reached through a CONNECT proxy
 // (HTTPS_PROXY) that leads to a guard with a certificate for it from the test's authority (NODE_EXTRA_CA_CERTS).
 
-const BIN = fileURLToPath(new URL('../bin/countersign.js', import.meta.url));
 const CONFIGS = fileURLToPath(new URL('./fixtures/configs/', import.meta.url));
 const AWS = { AWS_ACCESS_KEY_ID: 'AKIDSEED', AWS_SECRET_ACCESS_KEY: 'seed-secret-access-key' };
 const ENVIRONMENT = {
@@ -35,10 +33,10 @@ const ENVIRONMENT = {
 
 jest.setTimeout(30_000);
 let authority: Authority;
-let home: string;
+let place: Place;
 beforeAll(async () => {
   authority = await createAuthority();
-  home = mkdtempSync(join(tmpdir(), 'countersign-seed-'));
+  place = await createPlace();
 });
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -47,7 +45,7 @@ afterEach(async () => {
 afterAll(async () => {
   await closeEverything();
   await authority.close();
-  rmSync(home, { recursive: true });
+  await place.remove();
 });
 
 function closing<T extends { close(): Promise<void> }>(closable: T): T {
@@ -55,28 +53,13 @@ function closing<T extends { close(): Promise<void> }>(closable: T): T {
   return closable;
 }
 
+const wordsFor = (file: string, words: string[]) => ['--config', join(CONFIGS, file), '--json', ...words];
+const trusting = (env: Record<string, string>) => ({ env: { NODE_EXTRA_CA_CERTS: authority.caFile, ...env } });
+
 /** Runs the command line as it is published, with nothing of this machine's environment but PATH. */
 async function countersign(file: string, words: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [BIN, '--config', join(CONFIGS, file), '--json', ...words], {
-    cwd: home,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'],
-      HOME: home,
-      COUNTERSIGN_STORE: join(home, 'store'),
-      NODE_EXTRA_CA_CERTS: authority.caFile,
-      ...env,
-    },
-  });
-  const code = new Promise<number | null>((resolve) => child.on('close', resolve));
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  let output: unknown;
-  try {
-    output = JSON.parse(stdout);
-  } catch {
-    throw new Error(`No JSON document on stdout, but ${JSON.stringify(stdout)}; stderr: ${stderr}`);
-  }
-  return { code: await code, output: output as never as Record<string, never>, stderr };
+  const { code, json, stderr } = await place.run(wordsFor(file, words), trusting(env));
+  return { code, output: json, stderr };
 }
 
 /** A guard for one transport, and the proxy that leads every host to it. */
@@ -205,7 +188,7 @@ describe('calls a tool with the file as it stands', () => {
   test('gcp.json: an access token by a service account, asked for at Google through the same proxy', async () => {
     const google = await createGoogle();
     const account = await google.serviceAccount();
-    const keyFile = join(home, 'service-account.json');
+    const keyFile = join(place.folder, 'service-account.json');
     writeFileSync(keyFile, JSON.stringify(account));
     const { guard, env } = await guarded(google.accessToken({ email: account.client_email }));
     const endpoints = closing(await startGuard({ tls: { authority }, verify: google.endpoints }));
@@ -222,6 +205,28 @@ describe('calls a tool with the file as it stands', () => {
     expect({ code, output }).toEqual({ code: 0, output: { content: [{ type: 'text', text: 'Echo: hi' }] } });
     expect(new Set(proxy.hosts)).toEqual(new Set(['oauth2.googleapis.com:443', 'service.googleapis.com:443']));
     expect(google.issued).toHaveLength(1);
+  });
+
+  test('oauth.json: discovery, registration, a sign-in in the browser, and the call', async () => {
+    const published = { issuer: 'https://auth.example.com', resource: 'https://api.example.com/mcp', authority };
+    const oidc = closing(await startOidc({ published }));
+    const proxy = closing(
+      await startConnectProxy({ to: (host) => (host === 'auth.example.com' ? oidc.front : oidc.guard) }),
+    );
+    const env = { HTTPS_PROXY: proxy.url.href };
+    expect(await countersign('oauth.json', ['call', 'oauth-server', 'echo', 'message=hi'], env)).toMatchObject({
+      code: 3,
+      output: { error: { code: 'LOGIN_REQUIRED', server: 'oauth-server' } },
+    });
+
+    const login = place.start(wordsFor('oauth.json', ['login', 'oauth-server', '--no-browser']), trusting(env));
+    await login.shows('code_challenge');
+    await signInAt(new URL(/https:\S+/.exec(login.text())?.[0] ?? ''), { local: oidc.local });
+    expect(await login.ended).toMatchObject({ code: 0, json: { server: 'oauth-server' } });
+    const { code, output } = await countersign('oauth.json', ['call', 'oauth-server', 'echo', 'message=hi'], env);
+
+    expect({ code, output }).toEqual({ code: 0, output: { content: [{ type: 'text', text: 'Echo: hi' }] } });
+    expect(new Set(proxy.hosts)).toEqual(new Set(['api.example.com:443', 'auth.example.com:443']));
   });
 
   test('no-auth.json: the stdio server by uvx', async () => {
