@@ -92,7 +92,7 @@ export async function readRecord(fs: StoreFileSystem, path: string, key: string)
   }
 }
 
-/** Writes a record whole and durable at `path`, by way of `temporary`; until the rename the old one stays. */
+/** Writes a record whole and durable at `path`, by way of `temporary`; until the rename the old one stays. Throws TOO_LARGE beyond 1 MB. */
 export async function writeRecord(
   fs: StoreFileSystem,
   temporary: string,
@@ -100,10 +100,14 @@ export async function writeRecord(
   key: string,
   value: string,
 ): Promise<void> {
+  const text = `${JSON.stringify({ version: 1, key, value })}\n`;
+  if (Buffer.byteLength(text) > LONGEST) {
+    throw new CountersignError('TOO_LARGE', `A secret for ${path} is larger than 1 MB.`);
+  }
   const handle = await fs.open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | NOFOLLOW, 0o600);
   try {
     await handle.chmod(0o600);
-    await handle.writeFile(`${JSON.stringify({ version: 1, key, value })}\n`);
+    await handle.writeFile(text);
     await handle.sync();
   } finally {
     await handle.close();

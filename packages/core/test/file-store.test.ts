@@ -127,6 +127,13 @@ test('gives up waiting when the caller does, and after the deadline with TIMEOUT
   expect(await readdir(directory)).toEqual(['a.json']);
 });
 
+test('refuses a value that it would not read again', async () => {
+  const store = open({ memoryFallback: true });
+  await store.update('a', put('old'));
+  await expect(store.update('a', put('x'.repeat(1_048_577)))).rejects.toMatchObject({ code: 'TOO_LARGE' });
+  expect(await store.get('a')).toBe('old');
+});
+
 describe('refuses, with the fix,', () => {
   const user = process.geteuid!();
   const refusal = async (): Promise<{ code: string; message: string; remedy: string }> => {
