@@ -180,17 +180,15 @@ export function createGcp(options: GcpOptions, services: AuthServices, deadline?
           .catch(() => undefined);
       const one = wanted && token(wanted).current;
       const found = source;
-      const email =
-        options.impersonate ??
-        found?.file?.json.client_email ??
-        (found && (await accountOf(found, one?.token, detail ?? false)));
+      const asked = found && (await identify(found, one?.token, detail ?? false));
+      const email = options.impersonate ?? found?.file?.json.client_email ?? asked?.email;
       return {
         state: one && services.clock.now() < (one.expiresAt ?? Infinity) ? 'ready' : failure ? 'failed' : 'unused',
         source: found ? describe(found) : 'Application Default Credentials',
         issuer: 'https://accounts.google.com',
         refreshable: true,
         ...(email === undefined ? {} : { principal: email }),
-        ...(wanted?.kind === 'access' ? { scopes: scopeList(options) } : {}),
+        ...(wanted?.kind === 'access' ? { scopes: asked?.scopes ?? scopeList(options) } : {}),
         ...(wanted?.audience === undefined ? {} : { audience: wanted.audience }),
         ...(one?.expiresAt === undefined ? {} : { expiresAt: new Date(one.expiresAt) }),
         ...(failure ? { reason: `${failure.message} ${failure.remedy}` } : {}),
@@ -230,25 +228,32 @@ export function createGcp(options: GcpOptions, services: AuthServices, deadline?
     dispose: drop,
   };
 
-  /** Who the token speaks for. Only `whoami` (detail) asks Google. */
-  async function accountOf(found: Source, current: string | undefined, detail: boolean): Promise<string | undefined> {
-    if (current?.startsWith('ey')) {
-      const { email } = claimsOf(current);
-      if (typeof email === 'string') return email;
-    }
-    if (!detail) return undefined;
+  /** Who the token speaks for, and for what. Only `whoami` (detail) asks Google. */
+  async function identify(
+    found: Source,
+    current: string | undefined,
+    detail: boolean,
+  ): Promise<{ email?: string; scopes?: string[] }> {
+    const { email } = current?.startsWith('ey') ? claimsOf(current) : {};
+    if (typeof email === 'string') return { email };
+    if (!detail) return {};
     try {
       if (!found.file)
-        return (await metadata('instance/service-accounts/default/email', services, minting.endpoint)).trim();
-      if (current === undefined) return undefined;
+        return {
+          email: (await metadata('instance/service-accounts/default/email', services, minting.endpoint)).trim(),
+        };
+      if (current === undefined) return {};
       const response = await minting.endpoint.fetch('https://oauth2.googleapis.com/tokeninfo', {
         method: 'POST',
         body: new URLSearchParams({ access_token: current }),
       });
-      const { email } = (await response.json()) as { email?: unknown };
-      return typeof email === 'string' ? email : undefined;
+      const info = (await response.json()) as { email?: unknown; scope?: unknown };
+      return {
+        ...(typeof info.email === 'string' ? { email: info.email } : {}),
+        ...(typeof info.scope === 'string' ? { scopes: info.scope.split(' ') } : {}),
+      };
     } catch {
-      return undefined; // whose it is stays unknown; whether it works is told by the rest
+      return {}; // whose it is stays unknown; whether it works is told by the rest
     }
   }
 }

@@ -118,7 +118,7 @@ async function baseClient({ file }: Source, scopes: string[], minting: Minting):
   }
   const { OAuth2Client } = await import('google-auth-library');
   const { token } = await accessToken({ file: undefined, impersonate: undefined }, scopes, minting);
-  const client = new OAuth2Client({ transporterOptions: transporter(minting) });
+  const client = new OAuth2Client(ours(minting));
   client.setCredentials({ access_token: token, expiry_date: Date.now() + HOUR * 1000 });
   return client;
 }
@@ -129,7 +129,6 @@ async function baseClient({ file }: Source, scopes: string[], minting: Minting):
  */
 async function clientOf(json: CredentialJson, scopes: string[], minting: Minting): Promise<AuthClient> {
   const library = await import('google-auth-library');
-  const transporterOptions = transporter(minting);
   switch (json.type) {
     case 'service_account':
       return serviceAccount(json, scopes, minting);
@@ -138,21 +137,21 @@ async function clientOf(json: CredentialJson, scopes: string[], minting: Minting
         clientId: required(json, 'client_id'),
         clientSecret: required(json, 'client_secret'),
         refreshToken: required(json, 'refresh_token'),
-        transporterOptions,
+        ...ours(minting),
       });
     case 'external_account': {
       checkExecutable(json, minting.services);
       const aws = withAwsEnvironment(json, minting.services.env);
       const client = aws
-        ? new library.AwsClient({ ...aws, transporterOptions } as never)
-        : library.ExternalAccountClient.fromJSON({ ...json, transporterOptions } as never);
+        ? new library.AwsClient({ ...aws, ...ours(minting) } as never)
+        : library.ExternalAccountClient.fromJSON({ ...json, ...ours(minting) } as never);
       if (!client) throw unsupported(json);
       client.scopes = scopes;
       (client as unknown as { stsCredential: { transporter: unknown } }).stsCredential.transporter = client.transporter;
       return client;
     }
     case 'external_account_authorized_user':
-      return new library.ExternalAccountAuthorizedUserClient({ ...json, transporterOptions } as never);
+      return new library.ExternalAccountAuthorizedUserClient({ ...json, ...ours(minting) } as never);
     case 'impersonated_service_account': {
       const principal = /\/serviceAccounts\/([^/:]+):/.exec(json.service_account_impersonation_url ?? '')?.[1];
       if (!json.source_credentials || principal === undefined) throw missing(json, 'source_credentials');
@@ -175,7 +174,7 @@ async function serviceAccount(json: CredentialJson, scopes: string[], minting: M
     ...(json.private_key_id === undefined ? {} : { keyId: json.private_key_id }),
     scopes,
     additionalClaims: { iat, exp: iat + HOUR, ...claims },
-    transporterOptions: transporter(minting),
+    ...ours(minting),
   });
 }
 
@@ -193,21 +192,25 @@ async function impersonated(
     targetScopes,
     delegates: delegates ?? [],
     lifetime: HOUR,
-    transporterOptions: transporter(minting),
+    ...ours(minting),
   });
 }
 
-/** Our fetch, and no repetition of a request that got no answer: its deadline is over then. */
-function transporter({ endpoint }: Minting) {
+/**
+ * Our fetch, and no repetition of a request that got no answer: its deadline is over then. Without the library's interceptors,
+ * which print tokens to stderr where GOOGLE_SDK_NODE_LOGGING is set.
+ */
+function ours({ endpoint }: Minting) {
+  const fetchImplementation = (input: Parameters<typeof fetch>[0], init: RequestInit = {}) =>
+    endpoint.fetch(input, {
+      ...(init.method === undefined ? {} : { method: init.method }),
+      ...(init.headers === undefined ? {} : { headers: init.headers }),
+      ...(init.body === undefined ? {} : { body: init.body }),
+    });
   return {
-    fetchImplementation: (input: Parameters<typeof fetch>[0], init: RequestInit = {}) =>
-      endpoint.fetch(input, {
-        ...(init.method === undefined ? {} : { method: init.method }),
-        ...(init.headers === undefined ? {} : { headers: init.headers }),
-        ...(init.body === undefined ? {} : { body: init.body }),
-      }),
-    retryConfig: { noResponseRetries: 0, retry: 1 },
-  } as never;
+    transporterOptions: { fetchImplementation, retryConfig: { noResponseRetries: 0, retry: 1 } } as never,
+    useAuthRequestParameters: false,
+  };
 }
 
 /** `expiresOn`: by the local clock (computed from a number of seconds), or by the endpoint's (an absolute time). */

@@ -33,12 +33,15 @@ export function createGitHub(options: GitHubOptions, services: AuthServices, dea
   const server = services.server.name;
   const { clock } = services;
   checkOptions(options, services);
-  const held = new Map<string, Held>();
+  const held = new Map<string, Held>(); // by the GitHub's name
+  const byHost = new Map<string, Held>(); // by the server's host: what a request looks up
   let failure: CountersignError | undefined;
   let refused: string | undefined;
   let waitedFor: string | undefined;
 
   function at(url: URL | undefined): Held {
+    const known = url && byHost.get(url.host);
+    if (known) return known;
     const host = githubHost(url ?? new URL(options.apiUrl ?? 'https://github.com'), options); // a local program: by its API
     let one = held.get(host.name);
     if (!one) {
@@ -47,6 +50,7 @@ export function createGitHub(options: GitHubOptions, services: AuthServices, dea
       one = { host, endpoint, from, cell: renewing(() => find(one as Held), clock) };
       held.set(host.name, one);
     }
+    if (url) byHost.set(url.host, one);
     return one;
   }
 
