@@ -18,7 +18,8 @@ import { explainForbidden } from './forbidden.js';
 import { checkImplicitHost, wantedToken, type Wanted } from './hosts.js';
 import { metadata, metadataAvailable } from './metadata-server.js';
 import { scopeList, type GcpOptions } from './options.js';
-import { accessToken, claimsOf, idToken, type GoogleToken, type Minting, type Source } from './sources.js';
+import type { Minting } from './clients.js';
+import { accessToken, claimsOf, idToken, type GoogleToken, type Source } from './sources.js';
 
 /** Google's tokens for one server: minted by Application Default Credentials, kept until they end, renewed ahead of that. */
 export function createGcp(options: GcpOptions, services: AuthServices, deadline?: number): AuthProvider {

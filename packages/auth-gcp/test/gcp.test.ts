@@ -636,6 +636,6 @@ describe('for people', () => {
       expect(await readFile(new URL(file, folder), 'utf8')).not.toMatch(
         /^(?:import|export) (?!type)[^;]*from 'google-auth-library'/m,
       );
-    expect(files).toContain('sources.ts');
+    expect(files).toContain('clients.ts');
   });
 });
