@@ -1,5 +1,6 @@
 import {
   CountersignError,
+  isCountersignError,
   type Attempt,
   type AuthProvider,
   type AuthServices,
@@ -7,17 +8,18 @@ import {
   type OutgoingRequest,
   type ResponseHead,
 } from '@countersign/core';
-import { callerIdentity } from './caller-identity.js';
 import { freshCredentials } from './fresh-credentials.js';
 import { signsByDefault } from './header-rules.js';
 import { awsHost, knownHosts } from './hosts.js';
 import type { SigV4Options } from './options.js';
 import { isCredentialRefused, parseRefusal, remedyOf } from './refusal.js';
 import { readProfile, sharedFiles } from './shared-config.js';
-import { amzDate, canonicalTarget, payloadHash, signParts, type AwsCredentials } from './sign.js';
+import type * as signing from './sign.js';
+import type { AwsCredentials } from './sign.js';
 
 /** One reading of clock and credentials, for everything within an attempt. */
 interface Signing {
+  readonly signer: typeof signing;
   readonly credentials: AwsCredentials;
   readonly region: string;
   readonly time: Date;
@@ -75,6 +77,7 @@ export function sigV4Provider(options: SigV4Options, services: AuthServices): Au
 
   const signingOf = (attempt: Pick<Attempt, 'memo' | 'time'>, signal?: AbortSignal): Promise<Signing> =>
     attempt.memo(perAttempt, async () => ({
+      signer: await import('./sign.js'), // not before the first request: most starts sign nothing
       credentials: await credentials.get(signal),
       region: await region(),
       time: new Date(attempt.time.getTime() + offset),
@@ -84,14 +87,15 @@ export function sigV4Provider(options: SigV4Options, services: AuthServices): Au
   function signed(request: OutgoingRequest, signing: Signing): string {
     if (signing.signature?.request === request) return signing.signature.text;
     const { headers, url, method, body, attempt } = request;
-    const { credentials: used, region, time } = signing;
-    const target = canonicalTarget(url, undefined, service ?? '', true);
+    const { signer, credentials: used, region } = signing;
+    const date = signer.amzDate(signing.time);
+    const target = signer.canonicalTarget(url, undefined, service ?? '', true);
     // What travels is what was signed: a plus sign, or a parenthesis left as it is, would be read in two ways.
     if (url.search !== target.search) url.search = target.search;
-    const hash = payload === 'unsigned' ? 'UNSIGNED-PAYLOAD' : payloadHash(body);
+    const hash = payload === 'unsigned' ? 'UNSIGNED-PAYLOAD' : signer.payloadHash(body);
     headers.delete('authorization');
     headers.delete('date');
-    headers.set('x-amz-date', amzDate(time));
+    headers.set('x-amz-date', date);
     // The AWS SDKs' own header: two equal requests within a second have two signatures.
     headers.set('amz-sdk-invocation-id', attempt.nonce);
     if (used.sessionToken) headers.set('x-amz-security-token', used.sessionToken);
@@ -105,7 +109,7 @@ export function sigV4Provider(options: SigV4Options, services: AuthServices): Au
       fields[name] = value;
       names.push(name);
     }
-    const { authorization } = signParts(
+    const { authorization } = signer.signParts(
       {
         method,
         path: target.path,
@@ -115,7 +119,7 @@ export function sigV4Provider(options: SigV4Options, services: AuthServices): Au
         payload: hash,
         region,
         service: service ?? '',
-        date: amzDate(time),
+        date,
       },
       used,
     );
@@ -149,7 +153,7 @@ export function sigV4Provider(options: SigV4Options, services: AuthServices): Au
         case 'AWS_SIGNATURE':
           return request && signed(request, signing);
         case 'TIMESTAMP':
-          return amzDate(signing.time);
+          return signing.signer.amzDate(signing.time);
         case 'AWS_SESSION_TOKEN':
           return signing.credentials.sessionToken || undefined;
         case 'AWS_ACCESS_KEY_ID':
@@ -186,11 +190,17 @@ export function sigV4Provider(options: SigV4Options, services: AuthServices): Au
       if (!detail || (implicit && !host)) return credentials.status();
       try {
         const used = await credentials.get();
+        const { callerIdentity } = await import('./caller-identity.js');
         const { arn, account, userId } = await callerIdentity(used, await region(), services);
         return { ...credentials.status(), principal: arn, claims: { arn, account, userId } };
       } catch (error) {
+        if (isCountersignError(error, 'TIMEOUT', 'UNREACHABLE')) throw error;
         const status = credentials.status();
-        return { ...status, reason: status.reason ?? `Who it is could not be found out: ${(error as Error).message}` };
+        return {
+          ...status,
+          state: status.state === 'ready' ? 'failed' : status.state,
+          reason: status.reason ?? (error as Error).message,
+        };
       }
     },
 

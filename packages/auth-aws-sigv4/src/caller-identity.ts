@@ -1,4 +1,5 @@
-import { endpointFetch, type AuthServices } from '@countersign/core';
+import { CountersignError, endpointFetch, type AuthServices } from '@countersign/core';
+import { parseRefusal } from './refusal.js';
 import { sign, type AwsCredentials } from './sign.js';
 
 /** Who AWS takes the credential for. */
@@ -8,7 +9,7 @@ export interface CallerIdentity {
   readonly userId: string | undefined;
 }
 
-/** Asks STS who the caller is (GetCallerIdentity), which needs no permission. Rejects when STS can't be reached or refuses. */
+/** Asks STS who the caller is (GetCallerIdentity), which needs no permission. Throws FORBIDDEN when STS refuses the credential, TIMEOUT or UNREACHABLE. */
 export async function callerIdentity(
   credentials: AwsCredentials,
   region: string,
@@ -30,7 +31,12 @@ export async function callerIdentity(
   const text = await response.text();
   const field = (name: string): string | undefined => new RegExp(`<${name}>([^<]{1,2048})</${name}>`).exec(text)?.[1];
   const arn = field('Arn');
-  if (!response.ok || !arn)
-    throw new Error(`STS answered ${response.status}${field('Code') ? `: ${field('Code')}` : ''}.`);
+  if (!response.ok || !arn) {
+    const { code, message } = parseRefusal(response, text);
+    throw new CountersignError(
+      'FORBIDDEN',
+      `STS refuses the credential: ${[code, message].filter(Boolean).join(': ') || response.status}`,
+    );
+  }
   return { arn, account: field('Account'), userId: field('UserId') };
 }

@@ -1,5 +1,3 @@
-import type { ResponseHead } from '@countersign/core';
-
 /** What AWS says of a request that it refuses. */
 export interface AwsRefusal {
   /** Without namespace: `ExpiredTokenException`. */
@@ -9,7 +7,10 @@ export interface AwsRefusal {
 }
 
 /** Reads an AWS error, JSON or XML, from its headers and the beginning of its body. Never throws. */
-export function parseRefusal({ headers }: Pick<ResponseHead, 'headers'>, body: string): AwsRefusal {
+export function parseRefusal(
+  { headers }: { headers: { get(name: string): string | null | undefined } },
+  body: string,
+): AwsRefusal {
   const { code, message } = body.trimStart().startsWith('<') ? fromXml(body) : fromJson(body);
   const name = (headers.get('x-amzn-errortype') ?? code)?.split(':')[0]?.replace(/^.*#/, '').trim();
   return {

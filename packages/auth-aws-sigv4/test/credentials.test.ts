@@ -424,6 +424,24 @@ test('whoami asks STS who the caller is; other status does not', async () => {
   await app.close();
 });
 
+test('whoami says that STS refuses the credential, and throws when STS does not answer', async () => {
+  const aws = await startAws();
+  open.push(aws);
+  const sts = await endpoint(() => ({
+    status: 403,
+    body: '<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message></Error></ErrorResponse>',
+  }));
+  const app = await aws.app(forms.method, { env: { ...environment, AWS_ENDPOINT_URL_STS: sts.url } });
+  expect(await app.status('orders', { detail: true })).toMatchObject({
+    state: 'failed',
+    reason: expect.stringContaining('InvalidClientTokenId: The security token'),
+  });
+  await app.close();
+  const silent = await aws.app(forms.method, { env: { ...environment, AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:1' } });
+  await expect(silent.status('orders', { detail: true })).rejects.toMatchObject({ code: 'UNREACHABLE' });
+  await silent.close();
+});
+
 test('the region comes from the profile where nothing else names it', async () => {
   const aws = await startAws({ region: 'eu-north-1' });
   open.push(aws);
