@@ -53,6 +53,13 @@ export interface Surroundings {
   readonly plugins?: Plugin[];
 }
 
+const opened: { close(): Promise<void> }[] = [];
+
+/** Ends what a test left open, because it failed. */
+export async function closeAll(): Promise<void> {
+  await Promise.all(opened.splice(0).map((app) => app.close()));
+}
+
 /** A client of the SDK's on a transport of ours, through core's exchange. */
 export async function connect(entry: Record<string, unknown>, { clock, env = {}, plugins = [] }: Surroundings = {}) {
   const app = await createCountersign({
@@ -61,6 +68,7 @@ export async function connect(entry: Record<string, unknown>, { clock, env = {},
     env,
     ...(clock ? { clock } : {}),
   });
+  opened.push(app);
   const transport = await app.transport('orders');
   const client = new Client({ name: 'test', version: '1' });
   const errors: Error[] = [];

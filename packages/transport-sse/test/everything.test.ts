@@ -1,7 +1,9 @@
 import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { isCountersignError, findCountersignError } from '@countersign/core';
 import { bearer, closeEverything, everything, startGuard, type Guard } from '@countersign/test-servers';
-import { connect, hastyClock, renewingToken } from './connect.js';
+import { closeAll, connect, hastyClock, renewingToken } from './connect.js';
+
+afterEach(closeAll);
 
 type Connected = Awaited<ReturnType<typeof connect>>;
 let guard: Guard;

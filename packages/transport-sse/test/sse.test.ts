@@ -2,8 +2,10 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { findCountersignError } from '@countersign/core';
 import { LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
-import { connect, hastyClock, patientClock, type Surroundings } from './connect.js';
+import { closeAll, connect, hastyClock, patientClock, type Surroundings } from './connect.js';
 import { event, initializeResult, startScripted, startSse, type Received, type SseSession } from './scripted-server.js';
+
+afterEach(closeAll);
 
 let connected: Awaited<ReturnType<typeof connect>> | undefined;
 let server: { close(): Promise<void>; url: string };

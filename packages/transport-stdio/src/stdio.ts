@@ -91,9 +91,9 @@ export class StdioTransport implements Transport {
     if (request) this.#pending.startTime(request);
     await new Promise<void>((resolve, reject) => {
       stdin!.write(`${JSON.stringify(message)}\n`, (error) => {
-        if (!error || request)
-          resolve(); // a request is answered with how the process ended
-        else reject(this.#ended ?? error);
+        if (error && !request) return reject(this.#ended ?? error);
+        if (error) this.#endSoon('closed its stdin'); // unless it is ending already, and its exit answers the request
+        resolve();
       });
     });
   }
@@ -126,6 +126,7 @@ export class StdioTransport implements Transport {
     child.stdout!.on('data', (chunk: Buffer) => lines.push(chunk));
     child.stderr!.on('data', (chunk: Buffer) => this.#hear(chunk));
     for (const stream of [child.stdin!, child.stdout!, child.stderr!]) stream.on('error', () => {}); // told by the exit
+    child.stdout!.once('end', () => this.#endSoon('closed its stdout'));
     child.once('exit', (code, signal) => void this.#exited(child, code, signal));
   }
 
@@ -141,16 +142,19 @@ export class StdioTransport implements Transport {
   async #exited(child: ChildProcess, code: number | null, signal: string | null): Promise<void> {
     if (this.#closing) return;
     await Promise.race([new Promise((resolve) => child.once('close', resolve)), delay(DRAIN)]);
+    await this.#endBecause(signal === null ? `ended with code ${code}` : `ended by ${signal}`);
+  }
+
+  /** A server that can be talked to no more is ended, after the time that its own exit may take to be told. */
+  #endSoon(fact: string): void {
+    setTimeout(() => void this.#endBecause(fact), 2 * DRAIN).unref();
+  }
+
+  #endBecause(fact: string): Promise<void> {
     const { name } = this.#services.server;
-    const how = signal === null ? `with code ${code}` : `by ${signal}`;
-    this.#closing ??= this.#end(
-      new CountersignError(
-        'SERVER_EXITED',
-        `Server ${name} (${this.#options.command}) ended ${how}. ${this.#lastWords()}`,
-        { server: name },
-      ),
-    );
-    await this.#closing;
+    const command = visibleText(this.#options.command);
+    const message = (): string => `Server ${name} (${command}) ${fact}. ${this.#lastWords()}`;
+    return (this.#closing ??= this.#end(new CountersignError('SERVER_EXITED', message(), { server: name })));
   }
 
   async #end(reason: CountersignError): Promise<void> {

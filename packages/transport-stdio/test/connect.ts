@@ -14,12 +14,20 @@ export const scripted = (mode = '', more: Record<string, unknown> = {}): Record<
   ...more,
 });
 
+const opened: { close(): Promise<void> }[] = [];
+
+/** Ends what a test left open, because it failed. */
+export async function closeAll(): Promise<void> {
+  await Promise.all(opened.splice(0).map((app) => app.close()));
+}
+
 /** A client of the SDK's on a transport of ours, opened by core. */
 export async function connect(
   entry: Record<string, unknown>,
   { env = {}, log }: { env?: Record<string, string>; log?: Log } = {},
 ) {
   const app = await createCountersign({ plugins: [stdio], servers: { local: entry }, env, ...(log ? { log } : {}) });
+  opened.push(app);
   const transport = await app.transport('local');
   const client = new Client({ name: 'test', version: '1' });
   const errors: Error[] = [];

@@ -1,5 +1,6 @@
 // A stdio server for the tests: a small MCP server that misbehaves as its arguments say.
 import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { setInterval, setTimeout } from 'node:timers';
@@ -50,6 +51,13 @@ async function answer({ id, params }) {
         if (!process.stderr.write(chunk)) await new Promise((resolve) => process.stderr.once('drain', resolve));
       return result(id, 'flooded');
     }
+    case 'close-stdin':
+      closeSync(0);
+      setInterval(() => {}, 1000);
+      return result(id, 'deaf now');
+    case 'close-stdout':
+      setInterval(() => {}, 1000);
+      return closeSync(1);
     case 'garbage':
       process.stdout.write('starting \u001b[2J up\n\n{"half": \n42\n');
       return result(id, 'fine');

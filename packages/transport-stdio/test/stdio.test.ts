@@ -2,11 +2,13 @@ import { mkdtemp, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { findCountersignError } from '@countersign/core';
 import { createUvx, everythingCommand } from '@countersign/test-servers';
 import { LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
-import { connect, isAlive, scripted } from './connect.js';
+import { closeAll, connect, isAlive, scripted } from './connect.js';
+
+afterEach(closeAll);
 
 const failure = (promise: Promise<unknown>): Promise<Error> =>
   promise.then(
@@ -214,6 +216,17 @@ describe('a server that misbehaves', () => {
     expect((await call('echo', { text })).length).toBe(text.length + 11);
     await close();
   }, 20_000);
+
+  test.each(['close-stdout', 'close-stdin'])('by going silent for good is ended: %s', async (how) => {
+    const { call, close } = await connect(scripted());
+    const pid = Number(await call('pid'));
+    const first = await call(how).catch((error: unknown) => error as Error);
+    const error = first instanceof Error ? first : await failure(call('echo'));
+    expect(findCountersignError(error)?.code).toBe('SERVER_EXITED');
+    expect(error.message).toContain(how === 'close-stdin' ? 'closed its stdin' : 'closed its stdout');
+    await close();
+    expect(isAlive(pid)).toBe(false);
+  });
 
   test('by not reading its stdin ends with the deadline', async () => {
     const error = await failure(connect(scripted('deaf', { timeout: 0.5 })));

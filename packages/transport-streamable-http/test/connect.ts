@@ -16,6 +16,13 @@ export function hastyClock(): Clock & { readonly sleeps: number[] } {
   };
 }
 
+const opened: { close(): Promise<void> }[] = [];
+
+/** Ends what a test left open, because it failed. */
+export async function closeAll(): Promise<void> {
+  await Promise.all(opened.splice(0).map((app) => app.close()));
+}
+
 /** A client of the SDK's on a transport of ours, through core's exchange. */
 export async function connect(
   entry: Record<string, unknown>,
@@ -27,6 +34,7 @@ export async function connect(
     env: {},
     ...(clock ? { clock } : {}),
   });
+  opened.push(app);
   const transport = await app.transport('orders');
   const client = new Client({ name: 'test', version: '1' });
   const errors: Error[] = [];

@@ -1,7 +1,9 @@
-import { afterAll, describe, expect, test } from '@jest/globals';
+import { afterEach, afterAll, describe, expect, test } from '@jest/globals';
 import { LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { bearer, closeEverything, everything, startGuard } from '@countersign/test-servers';
-import { connect } from './connect.js';
+import { closeAll, connect } from './connect.js';
+
+afterEach(closeAll);
 
 afterAll(closeEverything);
 

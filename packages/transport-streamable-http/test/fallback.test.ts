@@ -1,8 +1,10 @@
-import { afterAll, describe, expect, test } from '@jest/globals';
+import { afterEach, afterAll, describe, expect, test } from '@jest/globals';
 import sse from '@countersign/transport-sse';
 import { closeEverything, everything, startGuard, unauthorized } from '@countersign/test-servers';
-import { connect } from './connect.js';
+import { closeAll, connect } from './connect.js';
 import { json, sessionScript, startScripted, type Script } from './scripted-server.js';
+
+afterEach(closeAll);
 
 afterAll(closeEverything);
 const plugins = [sse];

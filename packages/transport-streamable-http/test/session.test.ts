@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { connect, withResolvers } from './connect.js';
+import { closeAll, connect, withResolvers } from './connect.js';
 import {
   event,
   initializeResult,
@@ -10,6 +10,8 @@ import {
   type Received,
   type Script,
 } from './scripted-server.js';
+
+afterEach(closeAll);
 
 type Scripted = Awaited<ReturnType<typeof startScripted>>;
 type Connected = Awaited<ReturnType<typeof connect>>;

@@ -3,8 +3,10 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { findCountersignError } from '@countersign/core';
 import { CallToolResultSchema, LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
-import { connect, hastyClock, withResolvers } from './connect.js';
+import { closeAll, connect, hastyClock, withResolvers } from './connect.js';
 import { event, json, sessionScript, startScripted, type Received, type Script } from './scripted-server.js';
+
+afterEach(closeAll);
 
 let server: Awaited<ReturnType<typeof startScripted>>;
 let connected: Awaited<ReturnType<typeof connect>>;
