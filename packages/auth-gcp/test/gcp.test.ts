@@ -1,12 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { inspect } from 'node:util';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { Countersign } from '@countersign/core';
 import { movedClock, post, startWorld, type World } from './support.js';
 
 const API = 'https://service.googleapis.com/mcp';
 const RUN = 'https://tools-abc123-ew.a.run.app/mcp';
 const ACCOUNT = 'target@countersign-test.iam.gserviceaccount.com';
+
+jest.setTimeout(30_000); // dozens of TLS connections on a busy machine
 
 let world: World;
 let app: Countersign;

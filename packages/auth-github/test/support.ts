@@ -102,10 +102,12 @@ export function movedClock(by = 0, patient: (ms: number) => boolean = () => fals
   let ahead = by;
   const sleeping = new Set<() => void>();
   const slept: number[] = [];
+  const awaited = new Map<number, () => void>();
   const clock: Clock = {
     now: () => Date.now() + ahead,
     sleep: (ms, signal) => {
       slept.push(ms);
+      awaited.get(ms)?.();
       if (patient(ms)) return Promise.resolve();
       return new Promise((resolve, reject) => {
         sleeping.add(resolve);
@@ -116,7 +118,13 @@ export function movedClock(by = 0, patient: (ms: number) => boolean = () => fals
       });
     },
   };
-  return { clock, slept, advance: (ms: number) => void (ahead += ms), fire: () => sleeping.forEach((wake) => wake()) };
+  return {
+    clock,
+    slept,
+    sleepOf: (ms: number) => new Promise<void>((resolve) => awaited.set(ms, resolve)),
+    advance: (ms: number) => void (ahead += ms),
+    fire: () => sleeping.forEach((wake) => wake()),
+  };
 }
 
 /** A person who does, with the code that is shown, what `act` says. */
