@@ -32,11 +32,13 @@ if (JSON.stringify(config) !== asWritten) {
 try {
   await signIn('oauth');
   await run('connections');
+  let waiting = Promise.resolve('');
   for (const name of Object.keys(config.mcpServers)) {
-    const headers = servers.guards.has(name) ? output('headers', name) : ''; // meanwhile
-    await run('call', name, 'echo', `message=Hello, ${name}`);
-    process.stdout.write(await headers);
+    const next = look(name);
+    process.stdout.write(await waiting);
+    waiting = next;
   }
+  process.stdout.write(await waiting);
   console.log();
   for (const [name, { requests }] of servers.guards) {
     const accepted = requests.filter(({ refused }) => !refused).length;
@@ -53,6 +55,12 @@ try {
 async function run(...args) {
   console.log(`\n${shown(args)}`);
   await ended(start(args, 'inherit'));
+}
+
+/** Calls a tool of a server, and shows the headers that it is sent. @param {string} name */
+async function look(name) {
+  const call = output('call', name, 'echo', `message=Hello, ${name}`);
+  return (await Promise.all([call, servers.guards.has(name) ? output('headers', name) : ''])).join('');
 }
 
 /** Runs the command line, and answers what it would have shown. @param {...string} args */
