@@ -7,7 +7,8 @@ export function isSensitiveName(name: string): boolean {
 }
 
 /** What providers put on requests that a person needs to see when something is wrong, and that opens no door. */
-const PUBLIC_NAME = /^(?:x-amz-date|x-amz-content-sha256|x-goog-user-project|x-mcp-[\w-]+|accept|user-agent)$/;
+const PUBLIC_NAME =
+  /^(?:x-amz-date|x-amz-content-sha256|x-goog-user-project|amz-sdk-invocation-id|x-mcp-[\w-]+|accept|user-agent)$/;
 
 export function isPublicName(name: string): boolean {
   return PUBLIC_NAME.test(name);
@@ -15,31 +16,45 @@ export function isPublicName(name: string): boolean {
 
 /** The secrets that an instance knows, and the means to hide them. */
 export interface Redactor {
-  /** Hides the value from now on: raw, base64, URL-encoded and JSON-escaped. Values under 8 characters are left to their header's name. */
-  conceal(secret: string): void;
+  /**
+   * Hides the value from now on: raw, base64, URL-encoded and JSON-escaped. Values under 8 characters are left to their header's name.
+   * A `passing` one (a signature, a token of the hour) is hidden until some hundreds of others have followed it.
+   */
+  conceal(secret: string, passing?: boolean): void;
   redact(text: string): string;
 }
 
 const MASK = '[redacted]';
 const MINIMUM = 8;
 const SCHEME = /^[A-Za-z][\w-]*[ ]+(?=\S)/;
-/** Computed values (signatures, tokens of the hour) come and go; the newest are the ones that can still be printed. */
 const CAPACITY = 2048;
+/** Computed values come and go with each request; the newest are the ones that can still be printed. */
+const PASSING_CAPACITY = 256;
 
 export function createRedactor(): Redactor {
-  const secrets = new Set<string>();
+  const lasting = new Map<string, string[]>();
+  const passing = new Map<string, string[]>();
   let patterns: string[] | undefined;
 
   return {
-    conceal(secret) {
+    conceal(secret, isPassing = false) {
       const value = secret.replace(SCHEME, '').trim();
-      if (value.length < MINIMUM || secrets.has(value)) return;
-      secrets.add(value);
-      if (secrets.size > CAPACITY) secrets.delete(secrets.values().next().value as string);
+      const secrets = isPassing ? passing : lasting;
+      if (value.length < MINIMUM || lasting.has(value) || secrets.has(value)) return;
+      secrets.set(value, []); // its forms are not computed before something is to be printed
+      if (secrets.size > (isPassing ? PASSING_CAPACITY : CAPACITY))
+        secrets.delete(secrets.keys().next().value as string);
       patterns = undefined;
     },
     redact(text) {
-      patterns ??= [...secrets].flatMap(forms).sort((a, b) => b.length - a.length);
+      patterns ??= [lasting, passing]
+        .flatMap((secrets) =>
+          [...secrets].flatMap(([secret, known]) => {
+            if (known.length === 0) known.push(...forms(secret));
+            return known;
+          }),
+        )
+        .sort((a, b) => b.length - a.length);
       let result = text;
       for (const pattern of patterns) if (result.includes(pattern)) result = result.replaceAll(pattern, MASK);
       return result.replace(

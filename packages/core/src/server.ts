@@ -125,7 +125,7 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
       get secret() {
         return chain.secret;
       },
-      conceal: (secret) => redactor.conceal(secret),
+      conceal: (secret) => redactor.conceal(secret, true),
     });
   };
 

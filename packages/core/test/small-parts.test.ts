@@ -28,6 +28,13 @@ describe('the redactor', () => {
     );
   });
 
+  test('a secret outlasts any number of signatures that pass', () => {
+    const redactor = createRedactor();
+    redactor.conceal('the-lasting-secret');
+    for (let number = 0; number < 5000; number++) redactor.conceal(`signature-${number}`, true);
+    expect(redactor.redact('the-lasting-secret signature-4999 signature-0')).toBe('[redacted] [redacted] signature-0');
+  });
+
   test('takes the scheme off a header value', () => {
     const redactor = createRedactor();
     redactor.conceal('Bearer abcdefgh123');
