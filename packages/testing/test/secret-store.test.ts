@@ -1,8 +1,8 @@
-import { describe, expect, test } from '@jest/globals';
+import { afterAll, describe, expect, test } from '@jest/globals';
 import { fileStore, memoryStore, type SecretStore } from '@countersign/core';
 import { buildSync } from 'esbuild';
 import * as files from 'node:fs/promises';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -10,13 +10,21 @@ import { pathToFileURL } from 'node:url';
 import { testSecretStore } from '../src/index.js';
 import { failuresOf } from './collect-tests.js';
 
+const folders: string[] = [];
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'kit-'));
+  folders.push(path);
+  return path;
+}
+afterAll(() => folders.forEach((path) => rmSync(path, { recursive: true, force: true })));
+
 describe("core's memory store", () => {
   const store = memoryStore();
   testSecretStore(test, { create: () => store, close: () => undefined });
 });
 
 describe("core's file store", () => {
-  const directory = mkdtempSync(join(tmpdir(), 'kit-'));
+  const directory = folder();
   const lock = { heartbeat: 100, stale: 500, wait: 20_000 };
   let full = false;
   const fs: typeof files = {
@@ -251,7 +259,7 @@ describe('tells the author what to mend of a store that', () => {
   ])(
     '%s',
     async (_what, name, message, lock) => {
-      const directory = mkdtempSync(join(tmpdir(), 'kit-'));
+      const directory = folder();
       const module = join(directory, 'naive.mjs');
       writeFileSync(
         module,
