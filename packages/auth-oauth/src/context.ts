@@ -6,7 +6,7 @@ import { discover, type Discovery } from './discovery.js';
 import type { DpopKey } from './dpop.js';
 import { unionOfScopes } from './scopes.js';
 import type { OAuthOptions } from './options.js';
-import { requestToken, type TokenAnswer } from './token-endpoint.js';
+import { requestToken, TokenRefusal, type TokenAnswer } from './token-endpoint.js';
 
 /** What all parts of one server's OAuth share. */
 export interface OAuthContext {
@@ -38,6 +38,7 @@ export function oauthContext(options: OAuthOptions, services: AuthServices): OAu
       server: name,
     });
   const allowedOrigins = [...(options.allowedOrigins ?? []), ...services.allowedOrigins];
+  const keys = keysOf(options);
   // A URL on an origin that the configuration names is not one that the server leads us to.
   const configured = [url.origin, options.tokenEndpoint, options.deviceAuthorizationEndpoint, ...allowedOrigins];
   const fetch: GuardedFetch = (input, init) => {
@@ -51,25 +52,32 @@ export function oauthContext(options: OAuthOptions, services: AuthServices): OAu
     options,
     services,
     server: url,
-    keys: keysOf(options),
+    keys,
     allowedOrigins,
     fetch,
     find: (challenge, signal) =>
       discover({ server: url, fetch, options, allowedOrigins, signal }, asChallenge(challenge)),
     async token({ as, client, grant, parameters, dpop, deadline, signal }) {
-      return requestToken({
-        as: as,
-        clientId: client.id,
-        authentication: await clientAuthentication(client, options, services),
-        grant,
-        parameters,
-        fetch,
-        conceal: (secret) => services.conceal(secret),
-        secrets: [client.secret],
-        dpop: dpop?.handle,
-        signal,
-        ...(deadline === undefined ? {} : { deadline }),
-      });
+      try {
+        return await requestToken({
+          as: as,
+          clientId: client.id,
+          authentication: await clientAuthentication(client, options, services),
+          grant,
+          parameters,
+          fetch,
+          conceal: (secret) => services.conceal(secret),
+          secrets: [client.secret],
+          dpop: dpop?.handle,
+          signal,
+          ...(deadline === undefined ? {} : { deadline }),
+        });
+      } catch (error) {
+        // The server no longer knows the client: the next sign-in registers one anew.
+        if (error instanceof TokenRefusal && error.error === 'invalid_client' && client.dynamic)
+          for (const kind of ['code', 'device']) await services.tokens.delete(keys.registration(as.issuer, kind));
+        throw error;
+      }
     },
     loginRequired: (reason) =>
       new CountersignError('LOGIN_REQUIRED', `Server ${name} needs a sign-in: ${reason}.`, {

@@ -16,6 +16,7 @@ import { TokenRefusal, tokenError } from './token-endpoint.js';
 
 const REFRESH_DEADLINE = 50_000; // milliseconds: an authorization server may be slow, and a token that was sent is spent
 const LOGIN_TIMEOUT = 300; // seconds
+const LONGEST_LOGIN = 3600;
 
 /** The provider for the grants that a person signs in for: authorization code and device code. */
 export function interactiveOAuth(context: OAuthContext): AuthProvider {
@@ -101,7 +102,8 @@ export function interactiveOAuth(context: OAuthContext): AuthProvider {
   }
 
   async function login(interaction: Interaction, signal?: AbortSignal): Promise<void> {
-    const seconds = options.loginTimeout ?? LOGIN_TIMEOUT;
+    // A caller with a signal of its own bounds the time itself; nothing waits for ever.
+    const seconds = options.loginTimeout ?? (signal ? LONGEST_LOGIN : LOGIN_TIMEOUT);
     const late = AbortSignal.timeout(Math.min(seconds * 1000, 2 ** 31 - 1));
     const either = signal ? AbortSignal.any([signal, late]) : late;
     try {
