@@ -46,6 +46,11 @@ describe('readEvents', () => {
     );
   });
 
+  test('passes over a byte order mark, and no other', async () => {
+    const body = bodyOf([Uint8Array.of(0xef, 0xbb), Uint8Array.of(0xbf), bytes('data: \uFEFFone\n\n')]);
+    expect(await all(body)).toEqual([{ id: undefined, event: undefined, data: '\uFEFFone' }]);
+  });
+
   test('drops the event that the end cuts off', async () => {
     expect(await all(bodyOf([bytes('data: whole\n\ndata: half\n')]))).toEqual([
       { id: undefined, event: undefined, data: 'whole' },

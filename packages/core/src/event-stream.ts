@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
 import { createParser } from 'eventsource-parser';
 import { CountersignError } from './errors.js';
 
@@ -25,7 +26,8 @@ export async function* readEvents(
   body: Readable,
   options: EventStreamOptions,
 ): AsyncGenerator<ServerSentEvent, void, undefined> {
-  const decoder = new TextDecoder();
+  const decoder = new StringDecoder('utf8'); // a TextDecoder costs ten times as much
+  let start = true;
   let events: ServerSentEvent[] = [];
   let failure: CountersignError | undefined;
   const parser = createParser({
@@ -40,8 +42,13 @@ export async function* readEvents(
     },
     ...(options.onRetry ? { onRetry: options.onRetry } : {}),
   });
-  for await (const chunk of body as AsyncIterable<Uint8Array>) {
-    parser.feed(decoder.decode(chunk, { stream: true }));
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    let text = decoder.write(chunk);
+    if (start && text) {
+      if (text.startsWith('\uFEFF')) text = text.slice(1);
+      start = false;
+    }
+    parser.feed(text);
     const arrived = events;
     events = [];
     yield* arrived;
