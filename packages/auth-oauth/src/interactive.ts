@@ -1,7 +1,7 @@
 import { CountersignError, isCountersignError, type AuthProvider, type Interaction } from '@countersign/core';
 import { authorizationCode, type SignedIn } from './authorization-code.js';
 import { keptChallenge, resourceOf, scopeFor, tokenEndpointOf, type OAuthContext } from './context.js';
-import { without, withTokens, type Credential, type KeptChallenge, type Usable } from './credential.js';
+import { isAlive, without, withTokens, type Credential, type KeptChallenge, type Usable } from './credential.js';
 import { deviceCode } from './device-code.js';
 import type { Discovery } from './discovery.js';
 import { dpopKey, type DpopKey } from './dpop.js';
@@ -72,6 +72,13 @@ export function interactiveOAuth(context: OAuthContext): AuthProvider {
     const reason = `the server has moved to the authorization server ${new URL(found.issuer).origin}`;
     await stored.note(stored.current?.accessToken, challenge, reason);
     throw context.loginRequired(reason);
+  }
+
+  /** The end of a session, which comes as the process ends: no refresh is begun that it could not finish. */
+  async function forFarewell(): Promise<Usable> {
+    const record = stored.current ?? (await stored.load());
+    if (isAlive(record, services.clock.now())) return record;
+    throw new CountersignError('ABORTED', 'The session is left without a word: its token has ended.');
   }
 
   /** 403 insufficient_scope: a person has to consent, unless what is wanted was asked for already. */
@@ -181,12 +188,13 @@ export function interactiveOAuth(context: OAuthContext): AuthProvider {
 
   return {
     async authorize(request, signal) {
-      const record = await stored.usable(undefined, signal);
+      const record = request.method === 'DELETE' ? await forFarewell() : await stored.usable(undefined, signal);
       if (record.tokenType === 'DPoP' && record.dpopKey)
         await (await keyOf(record.dpopKey)).sign(request, record.accessToken);
       else request.headers.set('authorization', `Bearer ${record.accessToken}`);
     },
     async challenge({ request, response, challenges }) {
+      if (request.method === 'DELETE') return false;
       const used = request.headers.get('authorization')?.replace(/^\S+ /, '');
       const asked = oauthChallenge(challenges);
       const wantsNonce = challenges.some(({ parameters }) => parameters['error'] === 'use_dpop_nonce');

@@ -179,6 +179,15 @@ describe('a refresh token that rotates', () => {
     await expect(call(app, oidc.resource)).rejects.toMatchObject({ code: 'LOGIN_REQUIRED' });
   });
 
+  test('is not spent for the farewell of a session', async () => {
+    expect(await call(app, oidc.resource)).toBe(200);
+    oidc.revokeAccessTokens();
+    const response = await app.fetch('server')(oidc.resource, { method: 'DELETE' });
+    await response.text();
+    expect(response.status).toBe(401);
+    expect(oidc.refreshes).toBe(0);
+  });
+
   test('one waiter that gives up does not take the others down', async () => {
     oidc.revokeAccessTokens();
     oidc.faults.push({ delay: 300 });

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import {
   createCountersign,
   memoryStore,
@@ -7,6 +8,8 @@ import {
   type SecretStore,
 } from '@countersign/core';
 import oauth from '@countersign/auth-oauth';
+
+jest.setTimeout(60_000); // servers start as processes, on machines that do other things too
 
 const INITIALIZE = JSON.stringify({
   jsonrpc: '2.0',
