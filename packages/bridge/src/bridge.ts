@@ -87,7 +87,7 @@ class Bridge {
     this.#log = options.log ?? silentLog;
     this.#cap = maxMessage;
     this.#output = new Output(stdout, this.#flow, () => this.#end());
-    this.#pending = new PendingRequests(this.#output, timeout);
+    this.#pending = new PendingRequests(this.#output, timeout, (ids) => this.#giveUp(ids));
     this.#context = {
       exchange: (request, signal) =>
         exchange(request, signal).catch((error: unknown) => {
@@ -211,6 +211,15 @@ class Bridge {
     if (typeof id === 'string' || typeof id === 'number') this.#pending.forget(JSON.stringify(id));
   }
 
+  /** Nobody waits any more: the server need not work on. */
+  #giveUp(ids: readonly string[]): void {
+    for (const id of ids) {
+      const params = `{"requestId":${id},"reason":"The deadline has passed."}`;
+      const notification = Buffer.from(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":${params}}`);
+      this.#forward(notification, [], false);
+    }
+  }
+
   async #start(body: Buffer, envelope: Envelope): Promise<void> {
     this.#state = 'starting';
     if (this.#handshake.envelope) void this.#upstream.close();
@@ -308,10 +317,9 @@ class Bridge {
         for (const change of listChanges(capabilities)) this.#output.write(change);
       } catch (error) {
         failures++;
-        if (isSignedOut(error)) {
-          seen = now;
-          this.#signedOut = error;
-        } else await pause(backoff(failures), signal);
+        this.#signedOut = error;
+        if (isSignedOut(error)) seen = now;
+        else await pause(backoff(failures), signal);
       }
     }
   }

@@ -35,12 +35,14 @@ export interface Call {
 export class PendingRequests {
   readonly #output: Output;
   readonly #timeout: number;
+  readonly #late: (ids: readonly string[]) => void;
   readonly #byKey = new Map<string, Set<Pending>>();
   #size = 0;
 
-  /** `timeout`: milliseconds that a request may take. */
-  constructor(output: Output, timeout: number) {
+  /** `timeout`: milliseconds that a request may take. `late` is told of the client's requests that took longer. */
+  constructor(output: Output, timeout: number, late: (ids: readonly string[]) => void) {
     this.#output = output;
+    this.#late = late;
     this.#timeout = timeout;
   }
 
@@ -131,7 +133,9 @@ export class PendingRequests {
       return;
     }
     const error = new CountersignError('TIMEOUT', `The server did not answer within ${this.#timeout / 1000} seconds.`);
+    const late = [...call.pending].flatMap(({ id, method, own }) => (own || method === 'initialize' ? [] : [id]));
     this.fail(call, error);
     call.controller.abort(error);
+    if (late.length > 0) this.#late(late);
   };
 }

@@ -355,6 +355,11 @@ describe('errors', () => {
     for (const answer of late) answer();
     await one.request('quick');
     expect(one.answers(1)).toHaveLength(1);
+    while (!remote.heard.some(({ message }) => message['method'] === 'notifications/cancelled'))
+      await one.request('quick');
+    expect(remote.heard.find(({ message }) => message['method'] === 'notifications/cancelled')!.message).toMatchObject({
+      params: { requestId: 1 },
+    });
   });
 });
 

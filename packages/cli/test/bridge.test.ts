@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { closeEverything, everything } from '@countersign/test-servers';
+import { closeEverything, everything, signInAt, startOidc } from '@countersign/test-servers';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import {
@@ -16,6 +16,7 @@ import {
   ListRootsRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { build } from 'esbuild';
+import { createPlace } from './support/countersign.js';
 
 type Json = Record<string, unknown>;
 type Handler = (message: Json, response: ServerResponse, request: IncomingMessage) => void;
@@ -143,7 +144,7 @@ const initialize = {
   jsonrpc: '2.0',
   id: 0,
   method: 'initialize',
-  params: { protocolVersion: '2025-06-18', capabilities: {} },
+  params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'client', version: '1' } },
 };
 const initialized = { jsonrpc: '2.0', method: 'notifications/initialized' };
 const until = async (fits: () => boolean): Promise<void> => {
@@ -400,3 +401,53 @@ test.each(['streamableHttp', 'sse'] as const)(
     expect(errors).toEqual([]);
   },
 );
+
+test('ten bridges on one store wait for a sign-in, notice it, and refresh once', async () => {
+  const place = await createPlace();
+  const oidc = await startOidc({ accessTokenTtl: 4 });
+  try {
+    const url = oidc.resource;
+    const store = { COUNTERSIGN_STORE: join(place.folder, 'store'), HOME: place.folder };
+    const bridges = Array.from({ length: 10 }, () => run([url, '--auth', 'oauth'], store));
+    for (const one of bridges) {
+      one.send(initialize);
+      one.send(initialized);
+      expect(await one.answer(0)).toMatchObject({
+        result: { instructions: expect.stringContaining(`countersign login ${url}`) as unknown },
+      });
+      one.send({ jsonrpc: '2.0', id: 'early', method: 'tools/call', params: { name: 'echo' } });
+      expect(await one.answer('early')).toMatchObject({ error: { data: { code: 'LOGIN_REQUIRED' } } });
+    }
+
+    const login = place.start(['login', url, '--no-browser']);
+    await login.shows('/auth?');
+    await signInAt(new URL(/^https?:.*\/auth\?.*$/m.exec(login.text())![0]));
+    expect(await login.ended).toMatchObject({ code: 0 });
+    const listed = await Promise.all(
+      bridges.map(async (one) => {
+        await until(() => one.received.some(({ method }) => method === 'notifications/tools/list_changed'));
+        one.send({ jsonrpc: '2.0', id: 'tools', method: 'tools/list' });
+        return one.answer('tools');
+      }),
+    );
+    for (const answer of listed) expect(JSON.stringify(answer)).toContain('"echo"');
+
+    // Past the token's life, all at once.
+    await new Promise((resolve) => setTimeout(resolve, 4500));
+    const before = oidc.tokenRequests.filter(({ grant }) => grant === 'refresh_token').length;
+    const echo = {
+      jsonrpc: '2.0',
+      id: 'late',
+      method: 'tools/call',
+      params: { name: 'echo', arguments: { message: 'again' } },
+    };
+    for (const one of bridges) one.send(echo);
+    for (const one of bridges) expect(await one.answer('late')).toHaveProperty('result');
+    expect(oidc.tokenRequests.filter(({ grant }) => grant === 'refresh_token').length - before).toBeLessThanOrEqual(2);
+    expect(oidc.reuses).toBe(0);
+    for (const one of bridges) expect(one.stderr()).toBe('');
+  } finally {
+    await oidc.close();
+    await place.remove();
+  }
+});
