@@ -77,4 +77,4 @@ export { authorizedFetch } from './authorized-fetch.js';
 export { nodeSender } from './node-sender.js';
 export { isSensitiveName } from './redactor.js';
 export { isLoopback } from './origin.js';
-export { isPassing, reconnectDelay } from './reconnecting.js';
+export { isPassing, lastEventIdField, reconnectDelay } from './reconnecting.js';

@@ -14,3 +14,10 @@ export function isPassing(error: unknown): boolean {
   if (!isCountersignError(error)) return true;
   return ['UNREACHABLE', 'TIMEOUT', 'RATE_LIMITED'].includes(error.code) || (error.status ?? 0) >= 500;
 }
+
+/** The Last-Event-ID field for an event's id: its UTF-8 bytes (HTML Standard 9.2.4). None for an id that a header can't carry. */
+export function lastEventIdField(id: string | undefined): Record<string, string> {
+  // A header carries no control character but the tab; C1 stands for bytes of UTF-8 here.
+  if (!id || /[^\P{Cc}\t\u0080-\u009f]/u.test(id)) return {};
+  return { 'last-event-id': Buffer.from(id, 'utf8').toString('latin1') };
+}

@@ -1,6 +1,7 @@
 import {
   CountersignError,
   discard,
+  lastEventIdField,
   readEvents,
   refusedResponse,
   type ServerSentEvent,
@@ -39,9 +40,8 @@ export class EventSource {
   async open(onEvent: (event: ServerSentEvent) => void): Promise<OpenStream> {
     const { url, services, maxLength, signal } = this.#options;
     const { name } = services.server;
-    const headers: [string, string][] = [['accept', 'text/event-stream']];
-    const resumed = this.#lastEventId !== undefined;
-    if (this.#lastEventId !== undefined) headers.push(['last-event-id', this.#lastEventId]);
+    const lastEventId = lastEventIdField(this.#lastEventId);
+    const headers = Object.entries({ accept: 'text/event-stream', ...lastEventId });
     const response = await services.exchange({ method: 'GET', url, headers }, signal);
     if (response.status < 200 || response.status > 299) throw await refusedResponse(response, 'GET', services);
     if (!response.headers.get('content-type')?.toLowerCase().startsWith('text/event-stream')) {
@@ -67,7 +67,12 @@ export class EventSource {
             server: name,
           });
         if (value.event === 'endpoint')
-          return { endpoint: endpointOf(value.data, response.url, name), events, resumed, drop };
+          return {
+            endpoint: endpointOf(value.data, response.url, name),
+            events,
+            resumed: 'last-event-id' in lastEventId,
+            drop,
+          };
         onEvent(value);
       }
     } catch (error) {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import {
   CountersignError,
   discard,
@@ -38,6 +39,7 @@ export class SseTransport implements Transport {
 
   constructor(options: SseOptions, services: TransportServices) {
     this.#services = services;
+    setMaxListeners(0, this.#closed.signal); // every notification that is on its way listens to it
     const url = services.server.url ?? new URL(options.url);
     this.#pending = new PendingRequests({
       server: services.server.name,
@@ -51,7 +53,10 @@ export class SseTransport implements Transport {
       onEvent: (event) => this.#receive(event),
       onNewSession: (stream) => this.#startSession(stream),
       onLost: (cause) => {
-        if (isCountersignError(cause, 'TOO_LARGE')) this.onerror?.(cause);
+        if (isCountersignError(cause, 'TOO_LARGE')) {
+          this.#pending.failAll(cause, (request) => this.#posted.has(request)); // whichever it was the answer to
+          this.onerror?.(cause);
+        }
         services.log.debug(
           `The stream of server ${services.server.name} ended (${reasonOf(cause)}). Connecting again.`,
         );

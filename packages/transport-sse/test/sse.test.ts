@@ -217,9 +217,17 @@ describe('a stream that is not one', () => {
     await expect(connect({ type: 'sse', url: server.url, timeout: 0.3 })).rejects.toMatchObject(expected);
   });
 
-  test('of an endless line ends at the cap, and is connected again', async () => {
-    const scripted = await start(answer, { maxMessageSize: 100_000 });
-    scripted.sessions[0]!.stream.write(`data: ${'x'.repeat(300_000)}`);
+  test('of an endless line ends at the cap, for what was pending too, and is connected again', async () => {
+    let first = true;
+    const scripted = await start(
+      (request, session) => {
+        if (!first) return answer(request, session);
+        first = false;
+        session.stream.write(`data: ${'x'.repeat(300_000)}`);
+      },
+      { maxMessageSize: 100_000 },
+    );
+    expect(findCountersignError(await failure(call()))?.code).toBe('TOO_LARGE');
     await scripted.opened(2);
     expect(await call()).toEqual(answered(1));
     expect(connected!.errors.map((error) => findCountersignError(error)?.code)).toEqual(['TOO_LARGE']);

@@ -1,7 +1,9 @@
+import { setMaxListeners } from 'node:events';
 import {
   CountersignError,
   discard,
   isCountersignError,
+  lastEventIdField,
   refusedResponse,
   type ExchangeRequest,
   type ExchangeResponse,
@@ -25,6 +27,7 @@ export class Session {
   constructor(url: URL, services: TransportServices) {
     this.#url = url;
     this.#services = services;
+    setMaxListeners(0, this.closed.signal); // every notification that is on its way listens to it
   }
 
   /** Sends a message. The response to `initialize` names the session. */
@@ -38,7 +41,7 @@ export class Session {
 
   /** Opens a stream of events: the session's own, or one that goes on after an event. */
   async stream(signal: AbortSignal, lastEventId?: string): Promise<ExchangeResponse> {
-    const headers = { accept: 'text/event-stream', ...(lastEventId ? { 'last-event-id': lastEventId } : {}) };
+    const headers = { accept: 'text/event-stream', ...lastEventIdField(lastEventId) };
     const response = await this.#request('GET', { method: 'GET' }, headers, signal);
     if (mediaType(response) === 'text/event-stream') return response;
     discard(response.body);
