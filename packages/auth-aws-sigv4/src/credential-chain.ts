@@ -1,11 +1,7 @@
 import type * as sdkTypes from '@aws-sdk/credential-providers';
-import {
-  CountersignError,
-  ENDPOINT_DEADLINE,
-  endpointFetch,
-  isCountersignError,
-  type AuthServices,
-} from '@countersign/core';
+import { CountersignError, endpointFetch, isCountersignError, type AuthServices } from '@countersign/core';
+import { containerCredentials } from './container-credentials.js';
+import { processCredentials } from './credential-process.js';
 import { instanceCredentials } from './instance-metadata.js';
 import type { SigV4Options } from './options.js';
 import { sdkHttp } from './sdk-http.js';
@@ -112,6 +108,9 @@ class CredentialChain {
     } = settings;
     if (accessKeyId && secretAccessKey && !settings['role_arn'])
       return { credentials: { accessKeyId, secretAccessKey, sessionToken }, source, files };
+    const { role_arn: role, web_identity_token_file: tokenFile, credential_process: command } = settings;
+    if (command && !role && !tokenFile)
+      return { credentials: await processCredentials(command, source, this.#services), source, files };
     const sdk = await this.#sdk(`For ${source}`);
     const init = {
       profile: name,
@@ -136,23 +135,21 @@ class CredentialChain {
         })(),
     };
     // fromIni would read an SSO profile from the standard files, and from its cache.
-    const other = ['role_arn', 'web_identity_token_file', 'credential_process'].some((key) => key in settings);
-    const sso = !other && Object.keys(settings).some((key) => key.startsWith('sso_'));
+    const sso = !role && !tokenFile && Object.keys(settings).some((key) => key.startsWith('sso_'));
     const provider = sso ? sdk.fromSSO(init) : sdk.fromIni(init);
     const credentials = await this.#asking(source, { name, settings }, () => provider());
     return {
       credentials,
       source,
-      files: [...files, ...(settings['web_identity_token_file'] ? [settings['web_identity_token_file']] : [])],
+      files: [...files, ...(tokenFile ? [tokenFile] : [])],
     };
   }
 
   async #everywhere(): Promise<Found> {
-    const { env, conceal } = this.#services;
-    const further = 'The environment has no AWS_ACCESS_KEY_ID; to look further';
+    const { env } = this.#services;
     if (env['AWS_WEB_IDENTITY_TOKEN_FILE'] && env['AWS_ROLE_ARN']) {
       const [webIdentityTokenFile, roleArn] = [env['AWS_WEB_IDENTITY_TOKEN_FILE'], env['AWS_ROLE_ARN']];
-      const sdk = await this.#sdk(further);
+      const sdk = await this.#sdk('For web identity');
       const provider = sdk.fromTokenFile({
         webIdentityTokenFile,
         roleArn,
@@ -169,22 +166,7 @@ class CredentialChain {
     const settings = await readProfile(this.#files, 'default');
     if (settings && Object.keys(settings).some((key) => SOURCES.test(key))) return this.#profile('default');
     if (env['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'] || env['AWS_CONTAINER_CREDENTIALS_FULL_URI']) {
-      if (env['AWS_CONTAINER_AUTHORIZATION_TOKEN']) conceal(env['AWS_CONTAINER_AUTHORIZATION_TOKEN']);
-      const sdk = await this.#sdk(further);
-      const provider = sdk.fromHttp({
-        awsContainerCredentialsRelativeUri: env['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'] as string,
-        awsContainerCredentialsFullUri: env['AWS_CONTAINER_CREDENTIALS_FULL_URI'] as string,
-        awsContainerAuthorizationToken: env['AWS_CONTAINER_AUTHORIZATION_TOKEN'] as string,
-        awsContainerAuthorizationTokenFile: env['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'] as string,
-        timeout: ENDPOINT_DEADLINE,
-        maxRetries: 0, // the SDK would wait for as long before the next
-        logger: silent,
-      });
-      return {
-        credentials: await this.#asking('container credentials', undefined, () => provider()),
-        source: 'container credentials',
-        files: [],
-      };
+      return { credentials: await containerCredentials(this.#services), source: 'container credentials', files: [] };
     }
     if (env['AWS_EC2_METADATA_DISABLED'] !== 'true') {
       try {
@@ -311,7 +293,6 @@ function fault(source: string, error: unknown): CountersignError {
 /** An SDK error in one line. What may hold a secret (a command and its output, a piece of an unreadable answer) is left out. */
 function said(error: unknown): string {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
-  if (message.startsWith('Command failed')) return 'its credential_process failed. Run the command by hand to see why.';
   if (/JSON|Unexpected (?:token|end)/.test(message) && !message.startsWith('Profile '))
     return 'the answer is not the JSON that it should be.';
   const line = message.split(/[\r\n]/)[0]?.slice(0, 300) ?? '';

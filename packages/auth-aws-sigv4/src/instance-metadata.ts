@@ -1,10 +1,13 @@
 import type { AuthServices } from '@countersign/core';
+import { readDocument } from './credential-document.js';
 import type { AwsCredentials } from './sign.js';
 
 const ROLES = '/latest/meta-data/iam/security-credentials/';
 /** Milliseconds: where there is no such service, packets to its address vanish. A configured one is given its time. */
 const DEADLINE = 1_000;
 const CONFIGURED_DEADLINE = 10_000;
+
+class Refused extends Error {}
 
 /**
  * The credentials of the EC2 instance's role, by its metadata service (IMDSv2, or v1 where tokens are not given out).
@@ -20,26 +23,20 @@ export async function instanceCredentials({
   const base = configured || (ipv6 ? 'http://[fd00:ec2::254]' : 'http://169.254.169.254');
   const ask = async (path: string, init: RequestInit): Promise<string> => {
     const response = await fetch(new URL(path, base), { ...init, signal: AbortSignal.timeout(deadline) });
-    if (!response.ok) throw new Error(`the metadata service answered ${response.status}`);
+    if (!response.ok) throw new Refused(`the metadata service answered ${response.status}`);
     return response.text();
   };
   const token = await ask('/latest/api/token', {
     method: 'PUT',
     headers: { 'x-aws-ec2-metadata-token-ttl-seconds': '300' },
   }).catch((error: unknown) => {
-    if (env['AWS_EC2_METADATA_V1_DISABLED'] === 'true') throw error;
+    // One that is configured and silent is silent for v1 too.
+    if (env['AWS_EC2_METADATA_V1_DISABLED'] === 'true' || (configured && !(error instanceof Refused))) throw error;
     return undefined;
   });
   const init = token === undefined ? {} : { headers: { 'x-aws-ec2-metadata-token': token } };
   const role = (await ask(ROLES, init)).trim().split('\n')[0] ?? '';
-  const given = JSON.parse(await ask(ROLES + encodeURIComponent(role), init)) as Record<string, unknown>;
-  const text = (name: string): string => (typeof given[name] === 'string' ? given[name] : '');
-  if (!text('AccessKeyId') || !text('SecretAccessKey'))
-    throw new Error(`the metadata service has no credentials for the role ${role}`);
-  return {
-    accessKeyId: text('AccessKeyId'),
-    secretAccessKey: text('SecretAccessKey'),
-    sessionToken: text('Token'),
-    expiration: new Date(text('Expiration')),
-  };
+  const found = readDocument(await ask(ROLES + encodeURIComponent(role), init));
+  if (!found) throw new Error('the metadata service did not answer credentials');
+  return found;
 }

@@ -192,7 +192,7 @@ describe('when there are none', () => {
   });
 
   test('an absent AWS SDK is an error with the line that installs it', async () => {
-    await writeFile(config, '[profile tool]\ncredential_process = x\n');
+    await writeFile(config, `[profile tool]\nrole_arn = ${ROLE}\nsource_profile = base\n`);
     const missing: string = '@countersign/absent';
     const absent = () => import(missing) as Promise<never>;
     await expect(findCredentials({ profile: 'tool' }, services({}), '', absent)).rejects.toMatchObject({
@@ -226,7 +226,7 @@ describe('when there are none', () => {
     const error = (await find({}, { profile: 'tool' }).catch((reason: unknown) => reason)) as Error;
     expect(error).toMatchObject({
       code: 'CREDENTIAL_UNAVAILABLE',
-      message: expect.stringContaining('credential_process failed'),
+      message: 'The credential_process of AWS profile tool ended with 3.',
     });
     expect(`${error.message} ${String(error.cause)} ${error.stack}`).not.toContain(SECRET);
   });
@@ -249,6 +249,27 @@ describe('when there are none', () => {
     )) as Error;
     expect(error).toMatchObject({ code: 'CREDENTIAL_UNAVAILABLE' });
     expect(error.message).not.toContain('canary');
+  });
+});
+
+describe('an endpoint that is silent', () => {
+  const silent = () => endpoint(() => new Promise<string>(() => undefined));
+
+  test.each([
+    ['of a container', (url: string) => ({ AWS_CONTAINER_CREDENTIALS_FULL_URI: url })],
+    [
+      'of an instance',
+      (url: string) => ({ AWS_EC2_METADATA_SERVICE_ENDPOINT: url, AWS_EC2_METADATA_DISABLED: 'false' }),
+    ],
+    ['of STS', (url: string) => ({ ...environment, AWS_ENDPOINT_URL_STS: url })],
+  ])('%s is given up after ten seconds', async (_, env) => {
+    const { url, asked } = await silent();
+    const began = performance.now();
+    await expect(find(env(url), 'AWS_ENDPOINT_URL_STS' in env(url) ? { roleArn: ROLE } : {})).rejects.toMatchObject({
+      code: 'TIMEOUT',
+    });
+    expect(performance.now() - began).toBeLessThan(15_000);
+    expect(asked).toHaveLength(1);
   });
 });
 
