@@ -15,6 +15,8 @@ import { storedCredential } from './stored-credential.js';
 import { TokenRefusal, tokenError } from './token-endpoint.js';
 
 const REFRESH_DEADLINE = 50_000; // milliseconds: an authorization server may be slow, and a token that was sent is spent
+const GRACE = 1000; // milliseconds
+const SILENCE = 2500;
 const LOGIN_TIMEOUT = 300; // seconds
 const LONGEST_LOGIN = 3600;
 
@@ -22,6 +24,8 @@ const LONGEST_LOGIN = 3600;
 export function interactiveOAuth(context: OAuthContext): AuthProvider {
   const { options, services, server, keys } = context;
   const keyOf = presenter();
+  const ending = new AbortController();
+  let spentAt: number | undefined;
   const stored = storedCredential({
     tokens: services.tokens,
     keys,
@@ -31,14 +35,25 @@ export function interactiveOAuth(context: OAuthContext): AuthProvider {
     async spend(record) {
       if (record.tokenEndpoint === undefined || record.client === undefined)
         throw context.loginRequired('the stored sign-in is not complete');
-      return context.token({
-        as: { issuer: record.issuer ?? server.origin, token_endpoint: record.tokenEndpoint },
-        client: withSecret(record.client),
-        grant: 'refresh_token',
-        parameters: { refresh_token: record.refreshToken, resource: record.resource },
-        dpop: record.dpopKey ? await keyOf(record.dpopKey) : undefined,
-        deadline: REFRESH_DEADLINE,
-      });
+      const dpop = record.dpopKey ? await keyOf(record.dpopKey) : undefined;
+      spentAt = services.clock.now();
+      try {
+        return await context.token({
+          as: { issuer: record.issuer ?? server.origin, token_endpoint: record.tokenEndpoint },
+          client: withSecret(record.client),
+          grant: 'refresh_token',
+          parameters: { refresh_token: record.refreshToken, resource: record.resource },
+          dpop,
+          deadline: REFRESH_DEADLINE,
+          signal: ending.signal,
+        });
+      } catch (error) {
+        if (ending.signal.aborted)
+          throw new TokenRefusal('timeout', 'The token endpoint had not answered when the process ended.');
+        throw error;
+      } finally {
+        spentAt = undefined;
+      }
     },
   });
 
@@ -124,6 +139,17 @@ export function interactiveOAuth(context: OAuthContext): AuthProvider {
         throw new CountersignError('LOGIN_FAILED', 'Nobody came back from the sign-in in time.', { cause: error });
       throw new CountersignError('ABORTED', 'The sign-in was broken off.', { cause: error });
     }
+  }
+
+  /**
+   * A refresh under way gets a second to end. An endpoint that has been silent for longer is taken for one that hangs, as at
+   * the deadline, and the token stays; one that was asked just now may be at it, and its token is not shown again.
+   */
+  async function dispose(): Promise<void> {
+    await Promise.race([stored.settled(), services.clock.sleep(GRACE, undefined, { ref: false })]);
+    if (spentAt === undefined || services.clock.now() - spentAt < SILENCE) return;
+    ending.abort();
+    await stored.settled();
   }
 
   async function signIn(interaction: Interaction, signal: AbortSignal): Promise<void> {
@@ -224,6 +250,6 @@ export function interactiveOAuth(context: OAuthContext): AuthProvider {
       if (record?.client) await revoke(context, { ...record, client: withSecret(record.client) });
     },
     refresh: () => stored.dropAccessToken(),
-    dispose: () => stored.settled(),
+    dispose,
   };
 }

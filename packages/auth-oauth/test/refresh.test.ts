@@ -179,6 +179,32 @@ describe('a refresh token that rotates', () => {
     await expect(call(app, oidc.resource)).rejects.toMatchObject({ code: 'LOGIN_REQUIRED' });
   });
 
+  test('survives an endpoint that hangs, when the process gives up and ends', async () => {
+    oidc.revokeAccessTokens();
+    oidc.faults.push('hang');
+    const asked = new Promise((done) => oidc.events.once('token', done));
+    const waiting = call(app, oidc.resource, undefined, AbortSignal.timeout(2000)).catch((thrown: unknown) => thrown);
+    await asked;
+    expect(await waiting).toMatchObject({ name: 'TimeoutError' });
+    await app.close();
+    app = await start();
+    expect(await call(app, oidc.resource)).toBe(200);
+    await nothingLost();
+  });
+
+  test('is not shown again by the next process, when one ends just after it was asked', async () => {
+    oidc.revokeAccessTokens();
+    oidc.faults.push({ delay: 1500 });
+    const asked = new Promise((done) => oidc.events.once('token', done));
+    const waiting = call(app, oidc.resource).catch((thrown: unknown) => thrown);
+    await asked;
+    await app.close();
+    await waiting;
+    app = await start();
+    await expect(call(app, oidc.resource)).rejects.toMatchObject({ code: 'LOGIN_REQUIRED' });
+    expect(oidc.reuses).toBe(0);
+  });
+
   test('is not spent for the farewell of a session', async () => {
     expect(await call(app, oidc.resource)).toBe(200);
     oidc.revokeAccessTokens();
