@@ -66,6 +66,7 @@ export type {
   ServerSummary,
 } from './countersign.js';
 export { readEvents, type EventStreamOptions, type ServerSentEvent } from './event-stream.js';
+export { Handshake } from './handshake.js';
 export { PendingRequests, type PendingRequest, type PendingRequestsOptions } from './pending-requests.js';
 export { readText, refusedResponse } from './response-body.js';
 export { createCountersign } from './create-countersign.js';

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import {
   CountersignError,
   discard,
+  Handshake,
   isCountersignError,
   PendingRequests,
   refusedResponse,
@@ -31,9 +32,7 @@ export class SseTransport implements Transport {
   readonly #closed = new AbortController();
   /** Requests that a session may know of. */
   readonly #posted = new WeakSet<PendingRequest>();
-  readonly #own = new Map<unknown, (answer: JsonRpcMessage) => void>();
-  #initialize: JsonRpcMessage | undefined;
-  #renewals = 0;
+  readonly #handshake: Handshake;
   #version: string | undefined;
   #ended: CountersignError | undefined;
 
@@ -47,6 +46,7 @@ export class SseTransport implements Transport {
       answer: (message) => this.#deliver(message),
       timedOut: (request) => this.#cancel(request),
     });
+    this.#handshake = new Handshake(services.server.name, this.#pending);
     this.#connection = new Connection({
       source: new EventSource({ url, services, maxLength: options.maxMessageSize, signal: this.#closed.signal }),
       clock: services.clock,
@@ -82,7 +82,7 @@ export class SseTransport implements Transport {
   /** Sends one message, after the stream is open again if need be. */
   async send(message: JsonRpcMessage): Promise<void> {
     if (this.#ended) throw this.#ended;
-    if (message['method'] === 'initialize') this.#initialize = message;
+    if (message['method'] === 'initialize') this.#handshake.remember(message);
     const request = this.#pending.begin(message);
     try {
       await this.#sendInSession(message, request);
@@ -110,8 +110,8 @@ export class SseTransport implements Transport {
       if (
         !isCountersignError(error, 'SERVER_ERROR') ||
         error.status !== 404 ||
-        !this.#initialize ||
-        message === this.#initialize
+        !this.#handshake.known ||
+        message['method'] === 'initialize'
       )
         throw error;
       // The session is gone, and the stream doesn't show it. The 404 says that the message was not looked at: it is sent again, once.
@@ -147,25 +147,9 @@ export class SseTransport implements Transport {
       'was lost before the answer came, and the server has started another session',
     );
     this.#pending.failAll(lost, (request) => this.#posted.has(request));
-    if (!this.#initialize) return;
-    const answer = await this.#ask({ ...this.#initialize, id: `countersign-${++this.#renewals}` }, stream);
-    const result = answer['result'] as { protocolVersion?: string } | undefined;
-    if (!result) throw this.#error('SERVER_ERROR', 'was lost, and the server starts no other session');
-    this.#version = result.protocolVersion;
+    if (!this.#handshake.known) return;
+    this.#version = await this.#handshake.repeat((message, request) => this.#post(stream, message, request));
     await this.#post(stream, { jsonrpc: '2.0', method: 'notifications/initialized' });
-  }
-
-  async #ask(message: JsonRpcMessage, stream: OpenStream): Promise<JsonRpcMessage> {
-    const request = this.#pending.begin(message);
-    try {
-      return await new Promise<JsonRpcMessage>((resolve, reject) => {
-        this.#own.set(message['id'], resolve);
-        this.#post(stream, message, request).catch(reject);
-      });
-    } finally {
-      this.#own.delete(message['id']);
-      this.#pending.drop(message['id']);
-    }
   }
 
   #receive({ event, data }: ServerSentEvent): void {
@@ -195,8 +179,7 @@ export class SseTransport implements Transport {
   }
 
   #deliver(message: JsonRpcMessage): void {
-    const own = 'method' in message ? undefined : this.#own.get(message['id']);
-    if (own) return own(message);
+    if (this.#handshake.takes(message)) return;
     try {
       this.onmessage?.(message);
     } catch (error) {

@@ -1,6 +1,7 @@
 import {
   CountersignError,
   discard,
+  Handshake,
   isCountersignError,
   PendingRequests,
   readText,
@@ -39,10 +40,8 @@ export class StreamableHttpTransport implements Transport {
   readonly #services: TransportServices;
   readonly #pending: PendingRequests;
   readonly #streams = new Set<PendingRequest>();
-  readonly #own = new Map<unknown, (answer: JsonRpcMessage) => void>();
+  readonly #handshake: Handshake;
   #session: Session;
-  #initialize: JsonRpcMessage | undefined;
-  #renewals = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: StreamableHttpOptions, services: TransportServices) {
@@ -57,6 +56,7 @@ export class StreamableHttpTransport implements Transport {
       answer: (message) => this.#deliver(message),
       timedOut: (request) => this.#cancel(request),
     });
+    this.#handshake = new Handshake(services.server.name, this.#pending);
   }
 
   setProtocolVersion(version: string): void {
@@ -93,7 +93,7 @@ export class StreamableHttpTransport implements Transport {
     options: SendOptions,
   ): Promise<void> {
     if (message.method === 'initialize') {
-      this.#initialize = message;
+      this.#handshake.remember(message);
       this.#session = this.#newSession();
       return this.#exchange(message, this.#session, request, options);
     }
@@ -102,7 +102,7 @@ export class StreamableHttpTransport implements Transport {
     try {
       await this.#exchange(message, session, request, options);
     } catch (error) {
-      if (!this.#initialize || !session.isLost(error)) throw error;
+      if (!this.#handshake.known || !session.isLost(error)) throw error;
       if (!message.method) return; // the answer to a request of the lost session: nobody waits for it
       // The 404 says that the message was not looked at, so it is sent again whatever it is.
       await this.#renew(session);
@@ -222,10 +222,7 @@ export class StreamableHttpTransport implements Transport {
     lost.closed.abort();
     const session = this.#newSession();
     try {
-      const answer = await this.#ask({ ...this.#initialize!, id: `countersign-${++this.#renewals}` }, session);
-      const result = answer['result'] as { protocolVersion?: string } | undefined;
-      if (!result) throw this.#serverError('lost the session, and does not start another');
-      session.version = result.protocolVersion;
+      session.version = await this.#handshake.repeat((message, request) => this.#exchange(message, session, request));
       await this.#exchange({ jsonrpc: '2.0', method: 'notifications/initialized' }, session, undefined);
     } catch (error) {
       this.#session = lost.copy(); // what is sent from now on tries again
@@ -233,19 +230,6 @@ export class StreamableHttpTransport implements Transport {
     }
     this.#enter(session);
     this.#services.log.debug(`Server ${this.#services.server.name} had lost the session; a new one is started.`);
-  }
-
-  async #ask(message: JsonRpcMessage, session: Session): Promise<JsonRpcMessage> {
-    const request = this.#pending.begin(message);
-    try {
-      return await new Promise<JsonRpcMessage>((resolve, reject) => {
-        this.#own.set(message['id'], resolve);
-        this.#exchange(message, session, request).catch(reject);
-      });
-    } finally {
-      this.#own.delete(message['id']);
-      this.#pending.drop(message['id']);
-    }
   }
 
   /** Takes what the server sent: a message, or a batch of them (2025-03-26). */
@@ -270,8 +254,7 @@ export class StreamableHttpTransport implements Transport {
   }
 
   #deliver(message: JsonRpcMessage): void {
-    const own = this.#own.get(message['id']);
-    if (own && !('method' in message)) return own(message);
+    if (this.#handshake.takes(message)) return;
     try {
       this.onmessage?.(message);
     } catch (error) {
