@@ -15,8 +15,8 @@ const NEWLINE = Buffer.from('\n');
  */
 export class Output {
   full = false;
-  /** Milliseconds (performance.now) when the client last took up reading again. */
-  resumedAt = -Infinity;
+  #fullSince = 0;
+  #stalled = 0;
   readonly #stream: Writable;
   readonly #waiting = new Set<Readable>();
   readonly #onReady: () => void;
@@ -40,6 +40,12 @@ export class Output {
     };
     stream.on('error', gone);
     stream.on('close', gone);
+  }
+
+  /** Milliseconds so far that the client read nothing. Only pauses of a second and more count: a client that is merely slow is reading. */
+  get stalled(): number {
+    const pause = this.full ? performance.now() - this.#fullSince : 0;
+    return this.#stalled + (pause >= 1000 ? pause : 0);
   }
 
   /** One JSON-RPC message, with or without line ends between its tokens. The bytes are the output's from here on. */
@@ -104,13 +110,15 @@ export class Output {
       for (const part of queue) this.#stream.write(part);
       this.#stream.uncork();
     }
-    if (this.#stream.writableLength > FULL) this.full = true;
+    if (this.full || this.#stream.writableLength <= FULL) return;
+    this.full = true;
+    this.#fullSince = performance.now();
   };
 
   readonly #drained = (): void => {
     if (!this.full) return;
+    this.#stalled = this.stalled;
     this.full = false;
-    this.resumedAt = performance.now();
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const body of waiting) body.resume();

@@ -29,6 +29,9 @@ export interface Call {
   /** When its last progress notification went to the client (performance.now). */
   progressAt?: number;
   timer?: NodeJS.Timeout;
+  /** What the deadline has been moved by: the output's stalled time that is accounted for, and the one second of doubt. */
+  stalled: number;
+  spared?: boolean;
 }
 
 /** The requests under way. Each is answered once: by the server or by one error, whichever takes it out first. */
@@ -53,7 +56,13 @@ export class PendingRequests {
 
   /** A call for a message: its requests entered, its deadline running. */
   open(body: Buffer, messages: readonly Envelope[], batch = false, own?: Waiter): Call {
-    const call: Call = { body, batch, pending: new Set(), controller: new AbortController() };
+    const call: Call = {
+      body,
+      batch,
+      pending: new Set(),
+      controller: new AbortController(),
+      stalled: this.#output.stalled,
+    };
     for (const { kind, id, method } of messages) {
       if (kind !== 'request') continue;
       const pending: Pending = { id: id!, key: idKey(id!), method: method!, call, own };
@@ -123,11 +132,15 @@ export class PendingRequests {
     if (!pending.cancelled) this.#size--;
   }
 
-  /** At the deadline. An answer that waits for a client which doesn't read is not late: it gets ten seconds from when the client reads again. */
+  /** At the deadline, which the time that the client read nothing doesn't count towards: its answer may be waiting for it. */
   readonly #expire = (call: Call): void => {
-    const spared = this.#output.full
-      ? 5000
-      : this.#output.resumedAt + Math.min(this.#timeout, 10_000) - performance.now();
+    const { stalled, full } = this.#output;
+    let spared = stalled - call.stalled;
+    call.stalled = stalled;
+    if (spared <= 0 && full && !call.spared) {
+      call.spared = true;
+      spared = 1000; // by then it is known whether the client is slow or has stopped
+    }
     if (spared > 0) {
       call.timer = setTimeout(this.#expire, spared, call).unref();
       return;

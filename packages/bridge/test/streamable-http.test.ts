@@ -617,7 +617,7 @@ describe('a client', () => {
     await one.initialize();
     one.stdout.pause();
     const answer = one.request('tools/call', {}, 1);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await new Promise((resolve) => setTimeout(resolve, 2500));
     // What the machine's sockets take, and no more.
     expect(written).toBeLessThan(200);
     one.stdout.resume();
@@ -626,6 +626,31 @@ describe('a client', () => {
       ...Array(500).keys(),
     ]);
   });
+});
+
+test('a server that never stops sending events gets its request an error at the deadline, though the client is slow', async () => {
+  const remote = await server(
+    mcp((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      const pump = (): void => {
+        while (
+          !response.destroyed &&
+          response.write(event({ jsonrpc: '2.0', method: 'x', params: 'y'.repeat(100_000) }))
+        );
+      };
+      response.on('drain', pump);
+      pump();
+    }),
+  );
+  const one = client({ url: remote.url, timeout: 500 });
+  await one.initialize();
+  const slow = setInterval(() => {
+    one.stdout.pause();
+    setTimeout(() => one.stdout.resume(), 20);
+  }, 40);
+  expect(errorOf(await one.request('tools/call')).data?.code).toBe('TIMEOUT');
+  clearInterval(slow);
+  one.stdout.resume();
 });
 
 describe('the end', () => {
