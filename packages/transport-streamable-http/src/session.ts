@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import {
   CountersignError,
   discard,
@@ -27,7 +26,6 @@ export class Session {
   constructor(url: URL, services: TransportServices) {
     this.#url = url;
     this.#services = services;
-    setMaxListeners(0, this.closed.signal); // every notification that is on its way listens to it
   }
 
   /** Sends a message. The response to `initialize` names the session. */

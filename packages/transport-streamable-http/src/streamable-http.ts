@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import {
   CountersignError,
   discard,
@@ -40,6 +41,7 @@ export class StreamableHttpTransport implements Transport {
   readonly #services: TransportServices;
   readonly #pending: PendingRequests;
   readonly #streams = new Set<PendingRequest>();
+  readonly #closed = new AbortController();
   readonly #handshake: Handshake;
   #session: Session;
   #closing: Promise<void> | undefined;
@@ -50,6 +52,7 @@ export class StreamableHttpTransport implements Transport {
     this.#session = this.#newSession();
     this.#maxSize = options.maxMessageSize;
     this.#services = services;
+    setMaxListeners(0, this.#closed.signal); // every notification that is on its way listens to it
     this.#pending = new PendingRequests({
       server: services.server.name,
       timeout: services.timeouts.request,
@@ -121,8 +124,7 @@ export class StreamableHttpTransport implements Transport {
       this.#pending.startTime(request);
       return void this.#follow(response, session, request, options);
     }
-    const signal = request?.signal ?? session.closed.signal;
-    const response = await session.post(message, signal);
+    const response = await session.post(message, request?.signal ?? this.#closed.signal);
     if (session === this.#session) this.#enter(session);
     if (!request) {
       discard(response.body);
@@ -138,7 +140,7 @@ export class StreamableHttpTransport implements Transport {
     }
     discard(response.body);
     if (response.status !== 202)
-      throw this.#serverError(`answered ${request.method} with content of type ${type || 'none'}`); // 202: on the session's stream, then
+      throw this.#serverError(`answered ${request.method} with content of type ${type.slice(0, 100) || 'none'}`); // 202: on the session's stream, then
   }
 
   /** Reads the stream that carries a request's answer. */
@@ -272,6 +274,7 @@ export class StreamableHttpTransport implements Transport {
   async #close(): Promise<void> {
     const session = this.#session;
     session.closed.abort();
+    this.#closed.abort();
     this.#pending.failAll(this.#closedError());
     for (const request of this.#streams) request.abort();
     await session

@@ -55,6 +55,24 @@ describe('a session that the server has lost', () => {
     expect(connected.errors).toEqual([]);
   });
 
+  test('is replaced for notifications that are on their way, too', async () => {
+    const renewed = withResolvers();
+    let count = 0;
+    await start(async (request, response) => {
+      if (request.headers['mcp-session-id'] === 'second') renewed.resolve();
+      if (request.message?.method !== 'notifications/roots/list_changed')
+        return sessionScript([count > 0 ? 'second' : 'first'], answer)(request, response);
+      if (request.headers['mcp-session-id'] === 'second') return void response.writeHead(202).end();
+      if (count++ > 0) await renewed.promise;
+      gone(response);
+    });
+    const notify = (): Promise<void> =>
+      connected.transport.send({ jsonrpc: '2.0', method: 'notifications/roots/list_changed' } as never);
+    await Promise.all([notify(), notify()]);
+    expect(server.called('initialize')).toHaveLength(2);
+    expect(server.called('notifications/roots/list_changed')).toHaveLength(4);
+  });
+
   test('is replaced after the 400 of servers made after the examples, too', async () => {
     await start(
       sessionScript(['first', 'second'], (request, response) =>
