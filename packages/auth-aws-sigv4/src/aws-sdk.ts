@@ -139,7 +139,9 @@ export class AwsSdk {
     } catch (error) {
       if (this.#fault) throw this.#fault as CountersignError;
       const text = said(error);
-      const name = profile?.name ?? 'default';
+      // A role's session is that of the profile it starts from.
+      const own = Object.keys(profile?.settings ?? {}).some((key) => /^(?:sso_|login_session)/.test(key));
+      const name = (own ? undefined : profile?.settings['source_profile']) ?? profile?.name ?? 'default';
       if (profile?.settings['login_session'] && /login|expired|session/i.test(text)) {
         throw new CountersignError('LOGIN_REQUIRED', `The session of ${source} has ended.`, {
           remedy: `Run \`aws login --profile ${name}\`.`,
@@ -164,7 +166,7 @@ export function fault(source: string, error: unknown): CountersignError {
   const text = said(error);
   if (/TimeoutError|timed? ?out/i.test(`${(error as Error).name} ${text}`))
     return new CountersignError('TIMEOUT', `AWS ${source.replace(/^AWS /, '')} did not answer in time.`);
-  return new CountersignError('CREDENTIAL_UNAVAILABLE', `AWS credentials by ${source} failed: ${text}`);
+  return new CountersignError('CREDENTIAL_UNAVAILABLE', `No credentials by ${source}: ${text}`);
 }
 
 /** An SDK error in one line. What may hold a secret (a command and its output, a piece of an unreadable answer) is left out. */

@@ -115,7 +115,7 @@ export function freshCredentials(
     },
     status() {
       const held = source.current ?? (usable(last) ? last : undefined);
-      const reason = failure && (failure.error as Error).message;
+      const reason = failure && told(failure.error);
       if (!held) {
         const state = !failure
           ? 'unused'
@@ -140,7 +140,12 @@ export function freshCredentials(
 const differs = (a: AwsCredentials, b: AwsCredentials): boolean =>
   a.accessKeyId !== b.accessKeyId || a.secretAccessKey !== b.secretAccessKey || a.sessionToken !== b.sessionToken;
 
-/** A credential_process may hang: nothing in the SDK ends it. */
+const told = (error: unknown): string => {
+  const { message, remedy } = error as { message: string; remedy?: string };
+  return remedy ? `${message} ${remedy}` : message;
+};
+
+/** Bounds a search as a whole: several requests, or a program. */
 function bounded<T>(search: Promise<T>): Promise<T> {
   const stop = new AbortController();
   const timer = setTimeout(

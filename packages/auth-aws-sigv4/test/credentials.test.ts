@@ -221,6 +221,17 @@ describe('when there are none', () => {
     expect(credentials.status()).toMatchObject({ state: 'login_required', source: 'AWS profile dev' });
   });
 
+  test('a role on top of a signed-out SSO profile names the profile to sign in with', async () => {
+    await writeFile(
+      config,
+      `[profile roled]\nrole_arn = ${ROLE}\nsource_profile = base\n[profile base]\nsso_session = s\nsso_account_id = 123456789012\nsso_role_name = r\n[sso-session s]\nsso_region = us-east-1\nsso_start_url = https://countersign-test-none.awsapps.com/start\n`,
+    );
+    await expect(find({}, { profile: 'roled' })).rejects.toMatchObject({
+      code: 'LOGIN_REQUIRED',
+      remedy: 'Run `aws sso login --profile base`.',
+    });
+  });
+
   test('a failing credential_process does not show its command or output', async () => {
     await writeFile(config, `[profile tool]\ncredential_process = sh -c 'echo ${SECRET} >&2; exit 3'\n`);
     const error = (await find({}, { profile: 'tool' }).catch((reason: unknown) => reason)) as Error;
