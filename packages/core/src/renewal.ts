@@ -35,7 +35,7 @@ export async function renew(
       }
       let renewal = member.renewals.get(key);
       if (!renewal) {
-        const lifetime = AbortSignal.timeout(RENEWAL_MS);
+        const lifetime = lifetimeOf(member.type);
         const asked = member.provider.challenge({
           request: outgoing,
           response: { status: response.status, headers: response.headers, url: outgoing.url },
@@ -64,6 +64,8 @@ export async function renew(
   discard(body);
   return 'renewed';
 }
+
+/** A renewal that outlives its time is its method's TIMEOUT, for all that wait. */
 function lifetimeOf(method: string): AbortSignal {
   const controller = new AbortController();
   const late = new CountersignError(
