@@ -1,6 +1,6 @@
-import type { Readable, Writable } from 'node:stream';
-import { CountersignError, silentLog, type Exchange, type Log } from '@countersign/core';
+import { CountersignError, silentLog, type Log } from '@countersign/core';
 import { describe, errorAnswer, INVALID_REQUEST, PARSE_ERROR } from './answers.js';
+import type { BridgeOptions } from './bridge-options.js';
 import { isBatch, readEnvelopes, type Envelope } from './envelope.js';
 import { LineSplitter } from './lines.js';
 import { OldSse } from './old-sse.js';
@@ -10,34 +10,7 @@ import { PendingRequests, type Call } from './pending.js';
 import { isSignedOut, listChanges, signedOutAnswer, signedOutInitialize, withLogin } from './signed-out.js';
 import { StreamableHttp } from './streamable-http.js';
 import { Handshake, paramsOf, resultOf, type Upstream, type UpstreamContext } from './upstream.js';
-
-export interface BridgeOptions {
-  /** Sends a request with the server's credentials. */
-  readonly exchange: Exchange;
-  readonly url: URL;
-  /** The server's name, for messages; its host by default. */
-  readonly name?: string;
-  readonly stdin: Readable;
-  readonly stdout: Writable;
-  /** Forces one transport. By default streamable HTTP, and SSE where a 4xx answers `initialize`. */
-  readonly transport?: 'streamable-http' | 'sse' | undefined;
-  /** Milliseconds that a request may take; 300,000 by default. */
-  readonly timeout?: number | undefined;
-  /** Milliseconds without a byte after which a stream counts as lost; none by default. */
-  readonly idle?: number | undefined;
-  /** Bytes of one message, either way; 32 MiB by default. */
-  readonly maxMessage?: number | undefined;
-  /** The command that signs in; `countersign login NAME` by default. */
-  readonly login?: string | undefined;
-  /**
-   * Anything that differs once somebody has signed in, cheap to compute: asked each second while nobody is.
-   * Without it the server itself is asked, ever more seldom.
-   */
-  readonly credential?: (() => unknown) | undefined;
-  /** Ends the bridge at once: what is pending is answered with an error, and the session is ended. */
-  readonly signal?: AbortSignal | undefined;
-  readonly log?: Log | undefined;
-}
+import { watchSleep } from './watch-sleep.js';
 
 /** Bytes on their way to the server above which stdin waits, and requests under way above which it waits for a client that doesn't read. */
 const FULL = 67_108_864;
@@ -338,15 +311,4 @@ class Bridge {
       else if (!this.#closing.signal.aborted) stdin.resume();
     }
   };
-}
-
-/** Calls back when the machine has slept: a timer of five seconds was a long time late. Answers how to stop. */
-function watchSleep(woke: () => void): () => void {
-  let last = Date.now();
-  const timer = setInterval(() => {
-    const now = Date.now();
-    if (now - last > 20_000) woke();
-    last = now;
-  }, 5000).unref();
-  return () => clearInterval(timer);
 }

@@ -1,2 +1,3 @@
-export { runBridge, type BridgeOptions } from './bridge.js';
+export { runBridge } from './bridge.js';
+export type { BridgeOptions } from './bridge-options.js';
 export { watchProcess, type ProcessWatch } from './process-watch.js';

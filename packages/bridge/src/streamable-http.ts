@@ -1,36 +1,15 @@
 import { CountersignError, discard, isCountersignError, type ExchangeResponse } from '@countersign/core';
-import { AnsweredError, statusError } from './answers.js';
+import { statusError } from './answers.js';
 import { Gather } from './gather.js';
+import { EVENTS, lostSession, repeatable, session, type Session } from './http-session.js';
 import { backoff, pause } from './pause.js';
 import type { Call } from './pending.js';
 import { readBody, readSome } from './read-body.js';
 import { SseParser } from './sse.js';
 import { ask, deliver, resultOf, type Upstream, type UpstreamContext } from './upstream.js';
 
-type Fields = readonly (readonly [string, string])[];
-
-/** One session of the server, or the time without one. */
-interface Session {
-  readonly id: string | undefined;
-  /** Headers of a POST, and of everything that has no body. */
-  readonly post: Fields;
-  readonly rest: Fields;
-}
-
-/** Requests that change nothing, so that asking twice does no harm. */
-const SAFE = new Set([
-  'ping',
-  'tools/list',
-  'resources/list',
-  'resources/templates/list',
-  'resources/read',
-  'prompts/list',
-  'prompts/get',
-  'completion/complete',
-]);
 /** Milliseconds that a stream may stay open behind its answer. */
 const LINGER = 10_000;
-const EVENTS = 'text/event-stream';
 
 /** The streamable HTTP transport (MCP 2025-11-25), from its client's side. */
 export class StreamableHttp implements Upstream {
@@ -277,27 +256,4 @@ export class StreamableHttp implements Upstream {
       await ask(this.#context, body, envelope, (call) => this.#send(call, this.#session)).catch(() => undefined);
     }
   }
-}
-
-function session(id?: string, version?: string): Session {
-  const rest: (readonly [string, string])[] = [];
-  if (id !== undefined) rest.push(['mcp-session-id', id]);
-  if (version !== undefined) rest.push(['mcp-protocol-version', version]);
-  return { id, rest, post: [['content-type', 'application/json'], ['accept', `application/json, ${EVENTS}`], ...rest] };
-}
-
-/** 404, as the specification says, or the 400 with a word on the session that the SDK's example servers give. */
-function lostSession(current: Session, error: unknown): boolean {
-  if (current.id === undefined) return false;
-  const { status } = error as { readonly status?: number };
-  return status === 404 || (status === 400 && error instanceof AnsweredError && /session/i.test(error.message));
-}
-
-/** The server can't have run it, or running it twice does no harm. */
-function repeatable(call: Call, error: unknown): boolean {
-  if (!isCountersignError(error, 'UNREACHABLE')) return false;
-  const { code } = (error.cause ?? {}) as { code?: string };
-  return (
-    code === 'ECONNREFUSED' || (call.pending.size > 0 && [...call.pending].every(({ method }) => SAFE.has(method)))
-  );
 }

@@ -181,7 +181,19 @@ export function createProgram(chosen: (invocation: Invocation) => void): Command
   program
     .command('bridge <server-or-url>')
     .description('a stdio MCP server in front of a remote one, for clients that speak only stdio')
-    .addHelpText('after', examples(['bridge orders', 'bridge https://mcp.example.com/mcp --auth oauth']))
+    // For the help only: bridge-options.ts reads them, before and instead of this.
+    .option('--header <header>', 'with a URL: a header, "Name: ${VARIABLE}"; may be repeated')
+    .option('--transport <name>', 'streamable-http or sse; found out by default')
+    .option('--max-message <MiB>', 'the largest message, either way (default: 32)')
+    .option('--log-file <file>', 'log what happens in a file that only you can read, without secrets')
+    .addHelpText(
+      'after',
+      examples([
+        'bridge orders --config /home/me/mcp.json',
+        'bridge https://mcp.example.com/mcp --auth oauth',
+        `bridge https://mcp.example.com/mcp --header 'X-Api-Key: \${KEY}'`,
+      ]),
+    )
     .allowUnknownOption();
   return program;
 }
