@@ -4,7 +4,8 @@ import type { Connection } from './connection.js';
 import type { Context } from './context.js';
 import { failure, type Failure } from './failure.js';
 import { listAll } from './list-all.js';
-import { sessionWith, withSession } from './sessions.js';
+import { sessionWith } from './sessions.js';
+import { withSignIn } from './sign-in.js';
 
 /** Servers that are connected to at once. */
 const WIDTH = 8;
@@ -17,13 +18,15 @@ export interface ConnectionRow {
   readonly command?: string;
   readonly auth: readonly string[];
   readonly state: 'ready' | 'login_required' | 'failed';
-  readonly protocol?: string;
-  readonly serverInfo?: Readonly<Record<string, unknown>>;
-  readonly tools?: number;
-  readonly resources?: number;
-  readonly prompts?: number;
-  readonly latencyMs?: number;
-  readonly credential?: CredentialStatus;
+  readonly protocol: string | null;
+  readonly serverInfo: Readonly<Record<string, unknown>> | null;
+  /** Counts; null where the server could not be asked. */
+  readonly tools: number | null;
+  readonly resources: number | null;
+  readonly prompts: number | null;
+  /** Milliseconds from the start to the answer to `initialize`. */
+  readonly latencyMs: number | null;
+  readonly credential: CredentialStatus | null;
   readonly error?: Omit<Failure, 'server'>;
 }
 
@@ -59,15 +62,17 @@ async function connectOne(context: Context, app: Countersign, server: ServerSumm
   };
   try {
     const connection = await sessionWith(context, server.name);
-    const counts = await withSession(context, server.name, (session) => capabilityCounts(session, context.signal));
+    const counts = await withSignIn(context, server.name, async () =>
+      capabilityCounts(await sessionWith(context, server.name), context.signal),
+    );
     return {
       ...base,
       state: 'ready',
       protocol: connection.protocol,
-      ...(connection.serverInfo ? { serverInfo: connection.serverInfo } : {}),
+      serverInfo: connection.serverInfo ?? null,
       ...counts,
       latencyMs: connection.latencyMs,
-      ...(await credentialOf(app, server.name)),
+      credential: await credentialOf(app, server.name),
     };
   } catch (error) {
     if (context.signal.aborted) throw error;
@@ -75,11 +80,14 @@ async function connectOne(context: Context, app: Countersign, server: ServerSumm
     return {
       ...base,
       state: code === 'LOGIN_REQUIRED' ? 'login_required' : 'failed',
-      ...(await credentialOf(app, server.name)),
+      ...UNKNOWN,
+      credential: await credentialOf(app, server.name),
       error: { code, message, remedy },
     };
   }
 }
+
+const UNKNOWN = { protocol: null, serverInfo: null, tools: null, resources: null, prompts: null, latencyMs: null };
 
 async function capabilityCounts(
   connection: Connection,
@@ -92,10 +100,6 @@ async function capabilityCounts(
 }
 
 // A row without it says less; a server is not down because its credential can't be described.
-async function credentialOf(app: Countersign, name: string): Promise<{ credential?: CredentialStatus }> {
-  try {
-    return { credential: await app.status(name) };
-  } catch {
-    return {};
-  }
+function credentialOf(app: Countersign, name: string): Promise<CredentialStatus | null> {
+  return app.status(name).catch(() => null);
 }

@@ -35,6 +35,8 @@ export interface Context {
   /** The person for `login`, terminal or not. */
   readonly loginPerson: (choice: LoginChoice) => Interaction;
   readonly readInput: () => Promise<string>;
+  /** Gives stdout to whoever edits lines on it. */
+  readonly releaseOutput: () => void;
   /** Whether --debug's log is shown: the shell turns it on and off. */
   readonly debug: { enabled: boolean };
   /** Is told of the servers' notifications. */

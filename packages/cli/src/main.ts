@@ -3,12 +3,14 @@ import { CountersignError } from '@countersign/core';
 import type { GlobalOptions } from './context.js';
 import { EXIT, exitCode } from './exit-code.js';
 import { failure } from './failure.js';
+import { ownStdout } from './own-stdout.js';
 import { createProgram, type Invocation } from './program.js';
 import { createRuntime } from './runtime.js';
 import { createScreen, type Screen } from './screen.js';
 import { stopSignals } from './stop-signals.js';
 
 const stop = stopSignals(process);
+const stdout = ownStdout(process);
 const words = process.argv.slice(2);
 // Known before the command line is: a mistake in it is answered in the form that was asked for.
 const plain = screenFor({ json: words.includes('--json'), color: !words.includes('--no-color') });
@@ -17,12 +19,15 @@ process.on('uncaughtException', (error) => crash(error));
 process.on('unhandledRejection', (error) => crash(error));
 
 const code = await run();
-await new Promise((resolve) => process.stdout.write('', resolve));
+await stdout.flush();
 process.exit(stop.exitCode ?? code);
 
 async function run(): Promise<number> {
   let invocation: Invocation | undefined;
-  const program = createProgram((chosen) => (invocation = chosen));
+  const program = createProgram(
+    (chosen) => (invocation = chosen),
+    (text) => stdout.write(text),
+  );
   try {
     program.parse(words, { from: 'user' });
   } catch (error) {
@@ -34,7 +39,7 @@ async function run(): Promise<number> {
   const screen = screenFor(options);
   const [first = '', ...others] = invocation.words;
   const url = /^https?:\/\//i.test(first) && URL.canParse(first) ? new URL(first) : undefined;
-  const { context, close } = createRuntime(options, screen, stop.signal, url);
+  const { context, close } = createRuntime(options, screen, stdout, stop.signal, url);
   try {
     const { run: command } = await invocation.load();
     return await stop.race(command(context, url ? [url.host, ...others] : invocation.words, invocation.options));
@@ -47,7 +52,7 @@ async function run(): Promise<number> {
 }
 
 function screenFor({ json = false, color = true }: GlobalOptions): Screen {
-  return createScreen({ stdout: process.stdout, stderr: process.stderr, env: process.env, color, json });
+  return createScreen({ stdout, stderr: process.stderr, env: process.env, color, json });
 }
 
 function usage(error: unknown): unknown {

@@ -126,10 +126,10 @@ const COMMANDS: readonly CommandText[] = [
   },
 ];
 
-/** The commander program. It runs nothing: `chosen` is told what to run. Throws commander's errors, and prints none of them. */
-export function createProgram(chosen: (invocation: Invocation) => void): Command {
+/** The commander program. It runs nothing: `chosen` is told what to run, and `print` gets the help. Throws commander's errors, and prints none of them. */
+export function createProgram(chosen: (invocation: Invocation) => void, print: (text: string) => void): Command {
   const program = new Command('countersign')
-    .configureOutput({ outputError: () => undefined })
+    .configureOutput({ writeOut: print, outputError: () => undefined })
     .description(
       'Connects to MCP servers that ask for authentication, shows and debugs it, and bridges stdio clients to them.',
     )

@@ -3,6 +3,7 @@ import { configPath } from './config-path.js';
 import type { Context, GlobalOptions } from './context.js';
 import { terminalInteraction } from './interaction.js';
 import { openInBrowser } from './opener.js';
+import type { OwnStdout } from './own-stdout.js';
 import { readInput } from './read-input.js';
 import { lineReader } from './read-line.js';
 import type { Screen } from './screen.js';
@@ -16,7 +17,13 @@ export interface Runtime {
 const CLOSING = 2000; // milliseconds
 
 /** The context of one command line, over this process's own environment, folder and streams. */
-export function createRuntime(options: GlobalOptions, screen: Screen, signal: AbortSignal, url?: URL): Runtime {
+export function createRuntime(
+  options: GlobalOptions,
+  screen: Screen,
+  stdout: OwnStdout,
+  signal: AbortSignal,
+  url?: URL,
+): Runtime {
   const debug = { enabled: options.debug === true };
   const readLine = lineReader(process.stdin, process.stderr);
   let opened: Promise<Countersign> | undefined;
@@ -33,9 +40,18 @@ export function createRuntime(options: GlobalOptions, screen: Screen, signal: Ab
     debug,
     connections: new Map(),
     app: (optional = false) =>
-      (opened ??= open(options, debug, screen, optional, url).then((app) => {
+      (opened ??= open(options, debug, screen, optional, url).then(async (app) => {
         screen.redact = (text) => app.redact(text);
-        return app;
+        const [stranger] = stdout.strangers;
+        if (stranger === undefined) return app;
+        await app.close();
+        throw new CountersignError(
+          'PLUGIN_FAILED',
+          `The plugin ${stranger} prints to stdout as it loads, which is for results alone.`,
+          {
+            remedy: 'Tell its author, or remove it.',
+          },
+        );
       })),
     person: attended ? person(aside, true, false) : undefined,
     loginPerson: ({ browser, device }) =>
@@ -43,6 +59,7 @@ export function createRuntime(options: GlobalOptions, screen: Screen, signal: Ab
         ? nobody
         : person(screen.json ? aside : (line) => screen.print(line, true), browser, device),
     readInput: () => readInput(process.stdin),
+    releaseOutput: stdout.release,
   };
   return {
     context,

@@ -40,7 +40,10 @@ export function withSession<T>(
   name: string,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  return withSignIn(context, name, async () => work(await sessionWith(context, name)));
+  context.screen.progress(`Waiting for ${name}`);
+  return withSignIn(context, name, async () => work(await sessionWith(context, name))).finally(() =>
+    context.screen.progress(undefined),
+  );
 }
 
 /** Ends a server's session, if there is one. Never throws: there is nothing left to do about a session that can't be closed. */

@@ -180,6 +180,9 @@ describe('connections', () => {
       {
         name: 'down',
         state: 'failed',
+        protocol: null,
+        tools: null,
+        latencyMs: null,
         error: {
           code: 'UNREACHABLE',
           message: expect.stringContaining('127.0.0.1:9') as unknown,

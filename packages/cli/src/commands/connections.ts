@@ -39,7 +39,7 @@ export function printConnections({ screen }: Context, rows: readonly ConnectionR
       row.state.replace('_', ' '),
       row.protocol ?? '-',
       row.state === 'ready' ? `${row.tools}/${row.resources}/${row.prompts}` : '-',
-      row.latencyMs === undefined ? '-' : `${row.latencyMs} ms`,
+      row.latencyMs === null ? '-' : `${row.latencyMs} ms`,
       credentialText(row.credential),
     ]),
     (cell, column) =>
@@ -54,7 +54,7 @@ export function printConnections({ screen }: Context, rows: readonly ConnectionR
       );
 }
 
-function credentialText(credential: CredentialStatus | undefined): string {
+function credentialText(credential: CredentialStatus | null): string {
   if (!credential) return '-';
   const { source, principal, expiresAt } = credential;
   const expiry =

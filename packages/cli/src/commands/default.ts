@@ -7,5 +7,6 @@ export const run: RunCommand = async (context, words, options) => {
   if (!screen.terminal || !process.stdin.isTTY || screen.json || context.options.nonInteractive)
     return connections(context, words, options);
   const { shell } = await import('../shell/shell.js');
+  context.releaseOutput();
   return shell(context, { input: process.stdin, output: process.stdout });
 };
