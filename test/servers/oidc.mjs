@@ -19,6 +19,7 @@ import { startGuard } from './guard.mjs';
  * @property {boolean} [refreshTokens] False gives none.
  * @property {boolean} [dpop] The resource server takes DPoP-bound tokens only.
  * @property {boolean} [dpopNonce] Both servers want a nonce.
+ * @property {'streamableHttp' | 'sse'} [transport] The MCP server's, behind the resource server.
  * @property {number} [tokenDelay] Milliseconds before each refresh is acted upon.
  * @property {boolean} [registration] False: no dynamic registration.
  * @property {object[]} [clients] Registered clients, as oidc-provider takes them.
@@ -52,7 +53,7 @@ export async function startOidc(options = {}) {
     scopesFor = () => [],
   } = options;
   const guard = await startGuard({
-    target: (await everything()).url,
+    target: (await everything(options.transport)).url,
     verify,
     port: resourcePort,
     ...(published === undefined ? {} : { tls: published }),

@@ -1,5 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { memoryStore, type Countersign } from '@countersign/core';
+import { createCountersign, memoryStore, type Countersign } from '@countersign/core';
+import oauth from '@countersign/auth-oauth';
+import sse from '@countersign/transport-sse';
+import streamableHttp from '@countersign/transport-streamable-http';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { closeEverything, signInAt, startOidc, type Oidc } from '@countersign/test-servers';
 import { createServer, request as send, type Server } from 'node:http';
 import { once } from 'node:events';
@@ -80,6 +84,31 @@ test('a server that supports discovery and registration needs no option', async 
     issuer: oidc.issuer,
     resource: oidc.resource,
   });
+});
+
+test.each(['streamableHttp', 'sse'] as const)("signs in for the SDK's client over %s", async (transport) => {
+  const server = await startOidc({ transport });
+  const app = await createCountersign({
+    plugins: [oauth, streamableHttp, sse],
+    servers: {
+      server: {
+        url: server.resource,
+        auth: { method: 'oauth', callbackPort: 0 },
+        ...(transport === 'sse' ? { transport_type: 'sse' } : {}),
+      },
+    },
+    interaction: person((url) => signInAt(url)),
+    env: {},
+  });
+  const mcp = new Client({ name: 'test', version: '1' });
+  await mcp.connect(await app.transport('server'));
+  expect((await mcp.listTools()).tools.length).toBeGreaterThan(5);
+  server.revokeAccessTokens();
+  expect((await mcp.listTools()).tools.length).toBeGreaterThan(5);
+  expect(server.refreshes).toBe(1);
+  await mcp.close();
+  await app.close();
+  await server.close();
 });
 
 test('without an interaction a request ends with LOGIN_REQUIRED, and nothing is sent to the server', async () => {
