@@ -12,7 +12,7 @@ export async function cost(command, { env, expect } = {}) {
   const timed = 'TIMEFORMAT="%3U %3S %3R"; time "$@" 2>&1';
   const child = spawn('bash', ['-c', timed, 'bash', ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
+    env: { ...process.env, LC_ALL: 'C', ...env },
   });
   const [stdout, stderr, code] = await Promise.all([
     text(child.stdout),

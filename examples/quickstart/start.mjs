@@ -1,7 +1,8 @@
 // Starts MCP servers behind different authentication, and shows what the command line does with them. `npm start` at the root runs it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -18,6 +19,11 @@ const countersign = fileURLToPath(new URL('../../packages/cli/bin/countersign.js
 const terminal = process.stdin.isTTY && process.stdout.isTTY;
 
 const temporary = await mkdtemp(join(tmpdir(), 'countersign-quickstart-'));
+process.on('exit', () => rmSync(temporary, { recursive: true, force: true }));
+let shell = false;
+process.on('SIGINT', () => shell || process.exit(130)); // in the shell Ctrl-C is the shell's, which shares this terminal
+process.on('SIGTERM', () => process.exit(143));
+
 const config = JSON.parse(await readFile(join(here, 'countersign.json'), 'utf8'));
 const asWritten = JSON.stringify(config);
 const servers = await startServers(config.mcpServers, parseEnv(await readFile(join(here, '.env'), 'utf8')));
@@ -44,11 +50,13 @@ try {
     const accepted = requests.filter(({ refused }) => !refused).length;
     console.log(`${name}: its guard saw ${requests.length} requests and let ${accepted} through.`);
   }
-  if (terminal) await run();
+  if (terminal) {
+    shell = true;
+    await run();
+  }
 } finally {
   await servers.close();
   await closeEverything();
-  await rm(temporary, { recursive: true, force: true });
 }
 
 /** Runs the command line, as a person would in this folder. @param {...string} args */
