@@ -19,7 +19,6 @@ export interface SdkSettings {
 interface Assumption {
   readonly RoleArn?: string | undefined;
   readonly RoleSessionName?: string | undefined;
-  readonly ExternalId?: string | undefined;
   readonly WebIdentityToken?: string | undefined;
 }
 
@@ -44,7 +43,7 @@ export class AwsSdk {
     this.#sts = { region, requestHandler: this.#http, ...(endpoint ? { endpoint } : {}) };
   }
 
-  /** A profile's SSO session, role or web identity. `settings` are the profile's own. */
+  /** A profile's SSO session, web identity or sign-in. `settings` are the profile's own. */
   async profile(name: string, settings: Readonly<Record<string, string>>): Promise<AwsCredentials> {
     const sdk = await this.#sdk(`For the AWS profile ${name}`);
     const { files } = this.#settings;
@@ -56,20 +55,35 @@ export class AwsSdk {
       logger: silent,
       clientConfig: { requestHandler: this.#http },
       parentClientConfig: { region: this.#sts.region, requestHandler: this.#http },
-      roleAssumer: (from: AwsCredentials, params: Assumption) => this.#assumeRole(sdk, from, params),
       roleAssumerWithWebIdentity: (params: Assumption) => this.#assumeByToken(sdk, params),
     };
     // fromIni would read an SSO profile from the standard files, and from its cache.
-    const sso = !settings['role_arn'] && Object.keys(settings).some((key) => key.startsWith('sso_'));
+    const sso = !settings['web_identity_token_file'] && Object.keys(settings).some((key) => key.startsWith('sso_'));
     const provider = sso ? sdk.fromSSO(init) : sdk.fromIni(init as never);
     return this.#asking(`AWS profile ${name}`, { name, settings }, () => provider());
   }
 
-  async role(arn: string, from: AwsCredentials, externalId: string | undefined): Promise<AwsCredentials> {
+  /** Assumes a role. `settings` are those of its profile. */
+  async role(
+    arn: string,
+    from: AwsCredentials,
+    settings: Readonly<Record<string, string | undefined>>,
+  ): Promise<AwsCredentials> {
     const sdk = await this.#sdk('To assume a role');
-    return this.#asking(`role ${arn}`, undefined, () =>
-      this.#assumeRole(sdk, from, { RoleArn: arn, ExternalId: externalId }),
-    );
+    const duration = Number(settings['duration_seconds']);
+    const params = {
+      RoleArn: arn,
+      RoleSessionName: this.#sessionName({ RoleSessionName: settings['role_session_name'] }),
+      ExternalId: settings['external_id'],
+      ...(duration > 0 ? { DurationSeconds: duration } : {}),
+    };
+    const provider = sdk.fromTemporaryCredentials({
+      masterCredentials: from as never,
+      params,
+      clientConfig: this.#sts,
+      logger: silent,
+    });
+    return this.#asking(`role ${arn}`, undefined, () => provider());
   }
 
   async webIdentity(arn: string, token: string): Promise<AwsCredentials> {
@@ -77,15 +91,6 @@ export class AwsSdk {
     return this.#asking('web identity', undefined, () =>
       this.#assumeByToken(sdk, { RoleArn: arn, WebIdentityToken: token }),
     );
-  }
-
-  #assumeRole(sdk: Sdk, from: AwsCredentials, params: Assumption): Promise<AwsCredentials> {
-    return sdk.fromTemporaryCredentials({
-      masterCredentials: from as never,
-      params: { ...params, RoleArn: params.RoleArn, RoleSessionName: this.#sessionName(params) },
-      clientConfig: this.#sts,
-      logger: silent,
-    })();
   }
 
   #assumeByToken(sdk: Sdk, params: Assumption): Promise<AwsCredentials> {
@@ -139,9 +144,7 @@ export class AwsSdk {
     } catch (error) {
       if (this.#fault) throw this.#fault as CountersignError;
       const text = said(error);
-      // A role's session is that of the profile it starts from.
-      const own = Object.keys(profile?.settings ?? {}).some((key) => /^(?:sso_|login_session)/.test(key));
-      const name = (own ? undefined : profile?.settings['source_profile']) ?? profile?.name ?? 'default';
+      const name = profile?.name ?? 'default';
       if (profile?.settings['login_session'] && /login|expired|session/i.test(text)) {
         throw new CountersignError('LOGIN_REQUIRED', `The session of ${source} has ended.`, {
           remedy: `Run \`aws login --profile ${name}\`.`,

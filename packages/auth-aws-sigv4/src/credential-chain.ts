@@ -46,7 +46,7 @@ export async function findCredentials(
   const sdk = new AwsSdk({ services, files, region, sessionName: options.roleSessionName, load });
   const base = await findBase(options, { services, files, sdk });
   if (options.roleArn === undefined) return base;
-  const credentials = await sdk.role(options.roleArn, base.credentials, options.externalId);
+  const credentials = await sdk.role(options.roleArn, base.credentials, { external_id: options.externalId });
   return { credentials, source: `role ${options.roleArn} by ${base.source}`, files: base.files };
 }
 
@@ -65,7 +65,9 @@ async function findBase({ credentials, profile }: SigV4Options, context: Context
   return (await byWebIdentity(context)) ?? (await inDefaultProfile(context)) ?? (await fromMachine(context));
 }
 
-async function inProfile(name: string, { files, sdk, services }: Context): Promise<Found> {
+/** `visited` are the profiles whose roles start from this one. */
+async function inProfile(name: string, context: Context, visited: readonly string[] = []): Promise<Found> {
+  const { files, sdk, services } = context;
   const settings = await readProfile(files, name);
   if (!settings) {
     throw new CountersignError(
@@ -78,17 +80,38 @@ async function inProfile(name: string, { files, sdk, services }: Context): Promi
   const tokenFile = settings['web_identity_token_file'];
   const watched = [files.config, files.credentials, ...(tokenFile ? [tokenFile] : [])];
   const found = (credentials: AwsCredentials): Found => ({ credentials, source, files: watched });
-  if (!settings['role_arn']) {
-    const {
-      aws_access_key_id: accessKeyId,
-      aws_secret_access_key: secretAccessKey,
-      credential_process: command,
-    } = settings;
-    if (accessKeyId && secretAccessKey)
-      return found({ accessKeyId, secretAccessKey, sessionToken: settings['aws_session_token'] });
-    if (command) return found(await processCredentials(command, source, services));
+  const { aws_access_key_id: accessKeyId, aws_secret_access_key: secretAccessKey, role_arn: role } = settings;
+  // The keys beside a role are what it starts from, where it names itself as its source.
+  if (accessKeyId && secretAccessKey && (!role || visited.length > 0))
+    return found({ accessKeyId, secretAccessKey, sessionToken: settings['aws_session_token'] });
+  if (role && !tokenFile) {
+    const base = await sourceOfRole(name, settings, context, visited);
+    return found(await sdk.role(role, base.credentials, settings));
   }
+  const command = settings['credential_process'];
+  if (command && !role) return found(await processCredentials(command, source, services));
   return found(await sdk.profile(name, settings));
+}
+
+async function sourceOfRole(
+  name: string,
+  settings: Readonly<Record<string, string>>,
+  context: Context,
+  visited: readonly string[],
+): Promise<Found> {
+  const unusable = (why: string, remedy: string): CountersignError =>
+    new CountersignError('CREDENTIAL_UNAVAILABLE', `The role of AWS profile ${name} ${why}.`, { remedy });
+  if (settings['mfa_serial'])
+    throw unusable('wants the code of a second factor', 'Let a credential_process (aws-vault, granted …) ask for it.');
+  const { source_profile: profile, credential_source: machine } = settings;
+  if (profile) {
+    if (visited.includes(profile))
+      throw unusable(`starts from itself, by ${[...visited, name].join(', ')}`, 'Correct "source_profile".');
+    return inProfile(profile, context, [...visited, name]);
+  }
+  if (machine === 'Environment') return inEnvironment(context.services.env);
+  if (machine === 'EcsContainer' || machine === 'Ec2InstanceMetadata') return fromMachine(context);
+  throw unusable('has neither "source_profile" nor "credential_source"', 'Name the profile that may assume it.');
 }
 
 function inEnvironment(env: Services['env']): Found {

@@ -158,6 +158,43 @@ describe('credentials are found', () => {
     expect(sts.asked[2]?.headers.authorization).toContain('Credential=BASE/');
   });
 
+  test('by roles on top of each other, and of keys beside the role', async () => {
+    const sts = await endpoint(({ body }) =>
+      assumed(new URLSearchParams(body).get('Action') ?? '', KEY, SECRET, TOKEN, hour()),
+    );
+    await writeFile(
+      config,
+      `[profile one]\nrole_arn = ${ROLE}1\nsource_profile = half\nrole_session_name = given\nduration_seconds = 900\n[profile half]\nrole_arn = ${ROLE}0\nsource_profile = two\n[profile two]\nrole_arn = ${ROLE}2\nsource_profile = two\naws_access_key_id = BASE\naws_secret_access_key = base-secret\n[profile machine]\nrole_arn = ${ROLE}3\ncredential_source = Environment\n[profile round]\nrole_arn = ${ROLE}4\nsource_profile = about\n[profile about]\nrole_arn = ${ROLE}5\nsource_profile = round\n[profile factor]\nrole_arn = ${ROLE}6\nsource_profile = two\nmfa_serial = arn\n`,
+    );
+    const env = { AWS_ENDPOINT_URL_STS: sts.url, ...environment };
+    await expect(find(env, { profile: 'one' })).resolves.toMatchObject({
+      credentials: { accessKeyId: KEY },
+      source: 'AWS profile one',
+    });
+    await find(env, { profile: 'two' });
+    await find(env, { profile: 'machine' });
+    const forms = sts.asked.map(({ body, headers }) => [
+      new URLSearchParams(body).get('RoleArn')?.at(-1),
+      new URLSearchParams(body).get('RoleSessionName'),
+      new URLSearchParams(body).get('DurationSeconds'),
+      headers.authorization?.match(/Credential=(\w+)/)?.[1],
+    ]);
+    expect(forms).toEqual([
+      ['0', 'countersign-orders', null, 'BASE'],
+      ['1', 'given', '900', KEY],
+      ['2', 'countersign-orders', null, 'BASE'],
+      ['3', 'countersign-orders', null, KEY],
+    ]);
+    await expect(find(env, { profile: 'round' })).rejects.toMatchObject({
+      code: 'CREDENTIAL_UNAVAILABLE',
+      message: expect.stringContaining('starts from itself'),
+    });
+    await expect(find(env, { profile: 'factor' })).rejects.toMatchObject({
+      code: 'CREDENTIAL_UNAVAILABLE',
+      message: expect.stringContaining('second factor'),
+    });
+  });
+
   test('by web identity', async () => {
     const sts = await endpoint(({ body }) =>
       assumed(new URLSearchParams(body).get('Action') ?? '', KEY, SECRET, TOKEN, hour()),
@@ -192,7 +229,7 @@ describe('when there are none', () => {
   });
 
   test('an absent AWS SDK is an error with the line that installs it', async () => {
-    await writeFile(config, `[profile tool]\nrole_arn = ${ROLE}\nsource_profile = base\n`);
+    await writeFile(config, '[profile tool]\nsso_session = s\n');
     const missing: string = '@countersign/absent';
     const absent = () => import(missing) as Promise<never>;
     await expect(findCredentials({ profile: 'tool' }, services({}), '', absent)).rejects.toMatchObject({
