@@ -6,7 +6,9 @@ export function curlCommand(request: {
   body: string | undefined;
 }): string {
   const words = ['curl', '-sS', '-i', '-N'];
-  if (request.method !== 'GET') words.push('-X', request.method);
+  // A stream that is opened by GET never ends by itself.
+  if (request.method === 'GET') words.push('--max-time', '10');
+  else words.push('-X', request.method);
   words.push(quoted(request.url.href));
   for (const [name, value] of request.headers) {
     // Without a value curl would drop the header; `name;` sends it empty.

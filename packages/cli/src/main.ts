@@ -15,6 +15,8 @@ const words = process.argv.slice(2);
 // Known before the command line is: a mistake in it is answered in the form that was asked for.
 const plain = screenFor({ json: words.includes('--json'), color: !words.includes('--no-color') });
 
+let current = plain; // The screen that knows what to hide.
+
 process.on('uncaughtException', (error) => crash(error));
 process.on('unhandledRejection', (error) => crash(error));
 
@@ -36,7 +38,7 @@ async function run(): Promise<number> {
   }
   if (!invocation) return EXIT.done;
   const options = program.opts<GlobalOptions>();
-  const screen = screenFor(options);
+  const screen = (current = screenFor(options));
   const [first = '', ...others] = invocation.words;
   const url = /^https?:\/\//i.test(first) && URL.canParse(first) ? new URL(first) : undefined;
   const { context, close } = createRuntime(options, screen, stdout, stop.signal, url);
@@ -77,5 +79,5 @@ function report(screen: Screen, error: unknown, debug: boolean, server?: string)
 }
 
 function crash(error: unknown): never {
-  process.exit(stop.exitCode ?? report(plain, error, false));
+  process.exit(stop.exitCode ?? report(current, error, false));
 }

@@ -13,7 +13,7 @@ export const run: RunCommand = async (context, names) => {
   if (screen.json) {
     screen.document({ servers: rows });
   } else {
-    screen.note(connectedLine(context, ready));
+    if (ready.length > 0) screen.note(connectedLine(context, ready));
     printConnections(context, rows);
   }
   return exitCodeOfAll(rows.flatMap(({ error }) => (error ? [error.code] : [])));
