@@ -21,7 +21,8 @@ for (const name of readdirSync(join(root, 'packages')).sort()) {
   const [packed] = JSON.parse(
     run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], directory),
   );
-  for (const { path } of packed.files) if (/\.test\.|tsbuildinfo/.test(path)) note(`the tarball holds ${path}`);
+  for (const { path } of packed.files)
+    if (/^(?!template\/).*\.test\.|tsbuildinfo/.test(path)) note(`the tarball holds ${path}`);
   const { messages } = await publint({ pkgDir: directory, strict: true });
   for (const message of messages) note(formatMessage(message, manifest));
   if (manifest.exports?.['.']) {
