@@ -20,7 +20,7 @@ export class Template {
   readonly parts: readonly (string | Reference)[];
   readonly references: readonly Reference[];
 
-  /** Throws INVALID_TEMPLATE, which quotes the reference at fault. `subject` says where the text stands: "Header X-Key of server orders". */
+  /** Throws INVALID_TEMPLATE, which quotes the reference at fault if it has both braces. `subject` says where the text stands: "Header X-Key of server orders". */
   constructor(text: string, subject = 'The text') {
     this.text = text;
     this.parts = parse(text, subject);
@@ -81,8 +81,12 @@ function parse(text: string, subject: string): (string | Reference)[] {
     const inside = close < 0 ? undefined : text.slice(open + 2, close);
     const reference = inside === undefined ? undefined : parseReference(inside);
     if (!reference) {
-      const quoted = JSON.stringify(text.slice(open, close < 0 ? open + 40 : Math.min(close + 1, open + 80)));
-      throw new CountersignError('INVALID_TEMPLATE', `${subject} holds ${quoted}, which is not a variable reference.`);
+      // Without its brace it may be the middle of a secret that was written out: then nothing is quoted.
+      const what =
+        close < 0
+          ? 'a ${ without its }'
+          : `${JSON.stringify(text.slice(open, Math.min(close + 1, open + 80)))}, which is not a variable reference`;
+      throw new CountersignError('INVALID_TEMPLATE', `${subject} holds ${what}.`);
     }
     if (literal) parts.push(literal);
     literal = '';

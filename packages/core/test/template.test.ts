@@ -38,6 +38,10 @@ describe('a template', () => {
     },
   );
 
+  test('quotes nothing that follows a ${ without its brace: it may be a secret', () => {
+    expect(() => new Template('ab${canary-secret', 'Header X')).toThrow('Header X holds a ${ without its }.');
+  });
+
   test('never throws anything untyped, and renders text without ${ as it stands', async () => {
     await fc.assert(
       fc.asyncProperty(
