@@ -27,6 +27,7 @@ export interface Redactor {
 const MASK = '[redacted]';
 const MINIMUM = 8;
 const SCHEME = /^[A-Za-z][\w-]*[ ]+(?=\S)/;
+const BASIC = /^basic +(?=\S)/i;
 const CAPACITY = 2048;
 /** Computed values come and go with each request; the newest are the ones that can still be printed. */
 const PASSING_CAPACITY = 256;
@@ -36,9 +37,17 @@ export function createRedactor(): Redactor {
   const passing = new Map<string, string[]>();
   let patterns: string[] | undefined;
 
-  return {
+  /** A server that is given `Basic …` knows the password in it, and may say it. */
+  function concealBasic(value: string, isPassing: boolean): void {
+    const pair = Buffer.from(value, 'base64').toString('utf8');
+    redactor.conceal(pair, isPassing);
+    redactor.conceal(pair.slice(pair.indexOf(':') + 1), isPassing);
+  }
+
+  const redactor: Redactor = {
     conceal(secret, isPassing = false) {
       const value = secret.replace(SCHEME, '').trim();
+      if (BASIC.test(secret)) concealBasic(value, isPassing);
       const secrets = isPassing ? passing : lasting;
       if (value.length < MINIMUM || lasting.has(value) || secrets.has(value)) return;
       secrets.set(value, []); // its forms are not computed before something is to be printed
@@ -63,6 +72,7 @@ export function createRedactor(): Redactor {
       );
     },
   };
+  return redactor;
 }
 
 function forms(secret: string): string[] {
@@ -81,6 +91,7 @@ function forms(secret: string): string[] {
     encodeURIComponent(secret),
     new URLSearchParams({ s: secret }).toString().slice(2),
     JSON.stringify(secret).slice(1, -1),
+    JSON.stringify(JSON.stringify(secret)).slice(3, -3), // an answer that holds JSON as text
     ...base64,
   ];
   return [...new Set([...all, ...base64.map((text) => text.replaceAll('+', '-').replaceAll('/', '_'))])].filter(

@@ -41,6 +41,18 @@ describe('the redactor', () => {
     expect(redactor.redact('token=abcdefgh123')).toBe('token=[redacted]');
   });
 
+  test('knows the name and password inside of Basic', () => {
+    const redactor = createRedactor();
+    redactor.conceal(`Basic ${Buffer.from('user:pass-word-1').toString('base64')}`);
+    expect(redactor.redact('user:pass-word-1, and pass-word-1 alone')).toBe('[redacted], and [redacted] alone');
+  });
+
+  test('finds a secret in JSON that stands as text in JSON', () => {
+    const redactor = createRedactor();
+    redactor.conceal('se"cret\\value');
+    expect(redactor.redact(JSON.stringify(JSON.stringify({ x: 'se"cret\\value' })))).not.toContain('cret');
+  });
+
   test('stays bounded when values come and go', () => {
     const redactor = createRedactor();
     for (let i = 0; i < 5000; i++) redactor.conceal(`secret-number-${i}`);
