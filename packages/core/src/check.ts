@@ -88,6 +88,8 @@ function literalSecrets({ name, auth, entry }: ServerConfiguration, registry: Re
         );
     }
   }
+  if (entry.url !== undefined && URL.canParse(entry.url))
+    for (const [key, value] of new URL(entry.url).searchParams) look(`url.${key}`, value, isSensitiveName(key));
   for (const [key, value] of Object.entries(entry.env ?? {})) look(`env.${key}`, value, isSensitiveName(key));
   return literals.map((field) => ({
     code: 'LITERAL_SECRET',
@@ -108,10 +110,10 @@ function passedOver({ name, chain }: Server): Finding[] {
   }));
 }
 
-function insecure({ name, url, chain }: Server, { allowInsecureHttp }: Configuration): CheckError[] {
+function insecure({ name, url, secret }: Server, { allowInsecureHttp }: Configuration): CheckError[] {
   if (
     url?.protocol !== 'http:' ||
-    !chain.secret ||
+    !secret ||
     isLoopback(url.hostname) ||
     allowInsecureHttp.includes(url.host) ||
     allowInsecureHttp.includes(url.hostname)

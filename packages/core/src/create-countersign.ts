@@ -113,6 +113,7 @@ export async function createCountersign(options: CountersignOptions): Promise<Co
   return {
     servers: [...configuration.servers.values()].map(({ name, transport, entry, auth }): ServerSummary => {
       const url = entry.url !== undefined && URL.canParse(entry.url) ? new URL(entry.url) : undefined;
+      if (url) url.username = url.password = ''; // such a URL is refused where the server is used
       return {
         name,
         transport,

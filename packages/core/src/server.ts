@@ -47,6 +47,8 @@ export interface Server {
   readonly timeout: number;
   readonly chain: Chain;
   /** Throws USAGE for a server without a URL. */
+  /** A request carries a credential, in its headers or in the URL. */
+  readonly secret: boolean;
   readonly exchange: Exchange;
   /** The same exchange with another sender: what it would send. */
   exchangeWith(sender: Sender): Exchange;
@@ -67,6 +69,8 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
   const scope = { server: name, env };
   const path = (file: string): string => resolve(configuration.folder, file.replace(/^~(?=[/\\]|$)/, homedir()));
   const url = entry.url === undefined ? undefined : serverUrl(expand(entry.url, 'url', scope) as string, name);
+  const keys = [...(url?.searchParams ?? [])].filter(([key]) => isSensitiveName(key));
+  for (const [, value] of keys) redactor.conceal(value);
   const profile = context.profile ?? entry.profile ?? DEFAULT_PROFILE;
   const tls = readTls(configured, (field, file) => path(expand(file, field, scope) as string));
   const timeout = context.timeout ?? (entry.timeout === undefined ? DEFAULT_TIMEOUT_MS : entry.timeout * 1000);
@@ -102,6 +106,7 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
   );
 
   /** What is only previewed counts for nothing. */
+  const holdsSecret = (): boolean => keys.length > 0 || chain.secret;
   const exchangeWith = (through: Sender, counted = { ...usage }): Exchange => {
     if (!url)
       return () =>
@@ -123,7 +128,7 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
       idle: entry.sse_read_timeout === undefined ? undefined : entry.sse_read_timeout * 1000,
       allowInsecureHttp: configuration.allowInsecureHttp.some((host) => host === url.host || host === url.hostname),
       get secret() {
-        return chain.secret;
+        return holdsSecret();
       },
       conceal: (secret) => redactor.conceal(secret, true),
     });
@@ -156,6 +161,9 @@ export function createServer(configured: ServerConfiguration, context: ServerCon
     profile,
     timeout,
     chain,
+    get secret() {
+      return holdsSecret();
+    },
     exchange,
     exchangeWith,
     status,

@@ -50,6 +50,8 @@ test.each([
     ['CREDENTIAL_OVER_HTTP url'],
   ],
   [{ url: 'http://h', headers: { 'X-Client-ID': 'me' } }, [], []],
+  [{ url: 'http://h/mcp?api_key=literal' }, ['LITERAL_SECRET url.api_key'], ['CREDENTIAL_OVER_HTTP url']],
+  [{ url: 'https://h/mcp?api_key=${T:-x}&page=2' }, [], []],
   [{ url: 'http://localhost:1', auth: { method: 'key' } }, [], []],
   [
     { url: 'https://h', headers: { 'X-A': '${NOPE}', 'X-B': '${env:NADA}', 'X-C': '${request:host} ${TIMESTAMP}' } },
