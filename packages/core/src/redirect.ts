@@ -8,12 +8,11 @@ export function isRedirect(status: number): boolean {
   return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
 }
 
-/** Lets go of a body that nobody reads: to its end if that is near, which keeps the connection. */
-export /**
+/**
  * Where a redirect leads, if it stays within the origin and keeps the method (R11): 307 and 308 for any, 301 to 303 for GET and HEAD, `count` up to
  * three. Throws REDIRECT_REFUSED for any other.
  */
-function followRedirect(
+export function followRedirect(
   server: string,
   from: URL,
   location: string,
