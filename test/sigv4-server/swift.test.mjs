@@ -77,7 +77,7 @@ describe('the S3 front end of OpenStack Swift', () => {
       'access key',
       { credentials: { accessKeyId: 'test:nobody', secretAccessKey: SECRET_KEY } },
       403,
-      'InvalidAccessKeyId',
+      'SignatureDoesNotMatch', // tempauth's word for an unknown key too
     ],
     ['region', { region: 'us-east-1' }, 400, 'AuthorizationHeaderMalformed'],
     ['service', { service: 'execute-api', signBody: true }, 400, 'AuthorizationHeaderMalformed'],
