@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Countersign } from '@countersign/core';
-import { covers, wellKnownPlaces } from '../src/discovery.js';
+import { covers } from '../src/resource-metadata.js';
+import { wellKnownPlaces } from '../src/server-metadata.js';
 import { siteOf } from '../src/trust.js';
 import { startFake, visit, type Fake } from './fake.js';
 import { call, client, person, type Person } from './support.js';
