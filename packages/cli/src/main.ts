@@ -18,7 +18,8 @@ const plain = screenFor({ json: words.includes('--json'), color: !words.includes
 let current = plain; // The screen that knows what to hide.
 
 process.on('uncaughtException', (error) => crash(error));
-process.on('unhandledRejection', (error) => crash(error));
+// One server's failure that nobody waits for ends no shell.
+process.on('unhandledRejection', (error) => (stdout.released ? report(current, error, false) : crash(error)));
 
 const code = await run();
 await stdout.flush();

@@ -8,6 +8,8 @@ export interface OwnStdout extends Sink {
   readonly flush: () => Promise<void>;
   /** Gives it back: the shell's line editor needs the stream itself. */
   readonly release: () => void;
+  /** True once it is given back: a shell is running. */
+  readonly released: boolean;
 }
 
 /** Takes stdout for the caller alone. */
@@ -16,6 +18,7 @@ export function ownStdout(target: Pick<NodeJS.Process, 'stdout' | 'stderr'>): Ow
   const original = stdout.write; // eslint-disable-line @typescript-eslint/unbound-method -- called on stdout below, and put back as it was
   const write = original.bind(stdout);
   const strangers = new Set<string>();
+  let released = false;
   stdout.write = ((...args: Parameters<typeof stdout.write>) => {
     strangers.add(strangerIn(new Error().stack ?? ''));
     return stderr.write(...args);
@@ -30,6 +33,10 @@ export function ownStdout(target: Pick<NodeJS.Process, 'stdout' | 'stderr'>): Ow
     flush: () => new Promise((resolve) => write('', () => resolve())),
     release: () => {
       stdout.write = original;
+      released = true;
+    },
+    get released() {
+      return released;
     },
   };
 }
