@@ -55,10 +55,10 @@ export class Output {
     blankOut(message, CR);
     this.#queue.push(message, NEWLINE);
     this.#queued += message.length + 1;
-    if (this.#queued >= GATHER) this.#flush();
+    if (this.#queued >= GATHER) this.flush();
     else if (!this.#scheduled) {
       this.#scheduled = true;
-      setImmediate(this.#flush);
+      setImmediate(this.flush);
     }
   }
 
@@ -89,7 +89,7 @@ export class Output {
       this.write(message);
     }
     this.#later.clear();
-    this.#flush();
+    this.flush();
     if (this.#broken || this.#stream.writableLength === 0) return;
     await new Promise<void>((resolve) => {
       this.#stream.once('close', resolve);
@@ -97,7 +97,8 @@ export class Output {
     });
   }
 
-  readonly #flush = (): void => {
+  /** Writes what is gathered now: nothing else is under way that could go with it. */
+  readonly flush = (): void => {
     this.#scheduled = false;
     const queue = this.#queue;
     const bytes = this.#queued;

@@ -95,6 +95,7 @@ export function deliver(context: UpstreamContext, bytes: Buffer, call?: Call): v
   const messages = readEnvelopes(bytes);
   const batch = isBatch(bytes);
   const outgoing: Buffer[] = [];
+  let answered = false;
   if (messages.length === 0) log.debug('The server sent something that is no JSON-RPC message; dropped.');
   for (const message of messages) {
     const part = batch ? bytes.subarray(message.start, message.end) : bytes;
@@ -106,7 +107,7 @@ export function deliver(context: UpstreamContext, bytes: Buffer, call?: Call): v
       const taken = message.id === undefined ? undefined : pending.take(message.id, call);
       if (!taken && (message.id ?? 'null') === 'null' && call) failed(part, call, pending);
       if (taken?.own) taken.own.answer(part);
-      else if (taken) outgoing.push(part);
+      else if (taken) answered = outgoing.push(part) > 0;
       else log.debug('The server sent an answer that nobody waits for; dropped.');
     }
   }
@@ -114,6 +115,7 @@ export function deliver(context: UpstreamContext, bytes: Buffer, call?: Call): v
   else if (messages.length === 1 && messages[0]!.kind === 'response' && afterProgress(stream))
     for (const part of outgoing) output.writeLater(part, APART);
   else for (const part of outgoing) output.write(part);
+  if (answered && pending.size === 0) output.flush();
 }
 
 /** Milliseconds. SDK clients lose a progress notification that they read in one piece with the answer. */
