@@ -5,7 +5,7 @@ import type { ChainMember } from './exchange.js';
 import { expandOptions, type Expansion } from './expansion.js';
 import { isSensitiveName } from './redactor.js';
 import type { Registry } from './registry.js';
-import { explain, fieldMetadata } from './schema.js';
+import { explain, secretStrings } from './schema.js';
 import { Template, type BoundTemplate } from './template.js';
 import { bindTemplate, isCoreVariable, type ComputedBy, type VariableScope } from './variables.js';
 
@@ -86,10 +86,8 @@ export function buildChain(entries: readonly AuthEntry[], context: ChainContext)
     const parsed = explain(definition.options, expandOptions(options, definition.options, context), (problem) =>
       optionsError(definition.type, problem, server),
     );
-    for (const [field, value] of Object.entries(parsed as object)) {
-      if (typeof value === 'string' && fieldMetadata(definition.options, field).secret && !value.includes('${'))
-        context.conceal(value);
-    }
+    for (const [, value] of secretStrings(definition.options, parsed as object))
+      if (!value.includes('${')) context.conceal(value);
     const member: { -readonly [K in keyof ChainMember]: ChainMember[K] } = {
       type: definition.type,
       provider: placeholder,

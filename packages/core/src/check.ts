@@ -6,7 +6,7 @@ import { CountersignError, findCountersignError } from './errors.js';
 import { isLoopback } from './origin.js';
 import { isSensitiveName } from './redactor.js';
 import type { Registry } from './registry.js';
-import { fieldMetadata, fieldsOf } from './schema.js';
+import { fieldsOf, secretStrings } from './schema.js';
 import type { Server } from './server.js';
 import { nearest } from './suggestion.js';
 import { Template } from './template.js';
@@ -80,13 +80,10 @@ function literalSecrets({ name, auth, entry }: ServerConfiguration, registry: Re
     for (const [field, value] of Object.entries(options)) {
       if (field === 'headers' && typeof value === 'object' && value !== null) {
         for (const [header, text] of Object.entries(value)) look(`headers.${header}`, text, isSensitiveName(header));
-      } else
-        look(
-          `auth.${field}`,
-          value,
-          definition ? fieldMetadata(definition.options, field).secret === true : isSensitiveName(field),
-        );
+      } else if (!definition) look(`auth.${field}`, value, isSensitiveName(field));
     }
+    if (definition)
+      for (const [path, value] of secretStrings(definition.options, options)) look(`auth.${path}`, value, true);
   }
   if (entry.url !== undefined && URL.canParse(entry.url))
     for (const [key, value] of new URL(entry.url).searchParams) look(`url.${key}`, value, isSensitiveName(key));

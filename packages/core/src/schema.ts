@@ -60,6 +60,24 @@ function metadataOf(schema: $ZodType): FieldMetadata {
   return { ...(innerType ? metadataOf(innerType) : {}), ...own };
 }
 
+/** The strings of an options object that its schema marks as secret, at any depth: `["idp.clientSecret", "…"]`. */
+export function secretStrings(schema: $ZodType, options: object): [path: string, value: string][] {
+  return Object.entries(options).flatMap(([field, value]): [string, string][] => {
+    if (typeof value === 'string') return fieldMetadata(schema, field).secret ? [[field, value]] : [];
+    if (typeof value !== 'object' || value === null) return [];
+    return fieldSchemas(schema, field).flatMap((inner) =>
+      secretStrings(inner, value as object).map(([path, text]): [string, string] => [`${field}.${path}`, text]),
+    );
+  });
+}
+
+function fieldSchemas(schema: $ZodType, field: string): $ZodType[] {
+  const { shape, innerType, options } = definitionOf(schema);
+  if (shape) return shape[field] ? [shape[field]] : [];
+  if (innerType) return fieldSchemas(innerType, field);
+  return options?.flatMap((option) => fieldSchemas(option, field)) ?? [];
+}
+
 /** The JSON Schema (draft 2020-12) of a zod schema's input. */
 export function jsonSchemaOf(schema: $ZodType): Record<string, unknown> {
   const { $schema, ...rest } = toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;

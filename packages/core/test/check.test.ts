@@ -4,7 +4,12 @@ import * as z from 'zod/mini';
 import { open, plugin } from './support.js';
 
 const key = plugin('key', () => ({ authorize: ({ headers }) => headers.set('x-key', 'a') }), {
-  options: z.strictObject({ value: z.optional(z.string().register(z.globalRegistry, { secret: true })) }),
+  options: z.strictObject({
+    value: z.optional(z.string().register(z.globalRegistry, { secret: true })),
+    inner: z.optional(
+      z.strictObject({ id: z.string(), value: z.string().register(z.globalRegistry, { secret: true }) }),
+    ),
+  }),
 });
 const headers = plugin('headers', () => ({ authorize() {} }), {
   options: z.strictObject({ headers: z.record(z.string(), z.string()).register(z.globalRegistry, { template: true }) }),
@@ -43,6 +48,11 @@ test.each([
     [],
   ],
   [{ url: 'https://h', auth: { method: 'key', value: 'literal' } }, ['LITERAL_SECRET auth.value'], []],
+  [
+    { url: 'https://h', auth: { method: 'key', inner: { id: 'me', value: 'literal' } } },
+    ['LITERAL_SECRET auth.inner.value'],
+    [],
+  ],
   [{ url: 'http://h', auth: { method: 'key' } }, [], ['CREDENTIAL_OVER_HTTP url']],
   [
     { url: 'http://h', headers: { Authorization: 'Bearer hardcoded' } },
