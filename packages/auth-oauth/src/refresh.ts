@@ -41,7 +41,16 @@ export async function refreshStored(
   let outcome: Usable | CountersignError | undefined;
   let spent: { before: Renewable; after: Usable } | undefined;
 
+  // Those who wait for the lock look at the record meanwhile: most need no turn, since the first has renewed it for all.
+  const overtaken = new AbortController();
+  let renewedByOther: Usable | undefined;
+  const stopWatching = watch(settings, refused, (record) => {
+    renewedByOther = record;
+    overtaken.abort();
+  });
+
   const change = async (text: string | undefined): Promise<string | undefined> => {
+    stopWatching();
     const record = read(settings, text);
     const now = services.clock.now();
     if (isUsable(record, now, refused)) return settle(record, text);
@@ -69,8 +78,9 @@ export async function refreshStored(
   };
 
   try {
-    await tokens.update(keys.credential, change, signal);
+    await tokens.update(keys.credential, change, AbortSignal.any([signal, overtaken.signal]));
   } catch (error) {
+    if (renewedByOther && !spent) return { record: renewedByOther, saved: true };
     if (spent && isCountersignError(error, 'LOCK_LOST')) return reconcile(settings, spent, signal);
     if (spent) {
       services.log.warn(
@@ -80,9 +90,32 @@ export async function refreshStored(
     }
     if (isCountersignError(error, 'LOCK_LOST')) return adopt(settings, refused, error);
     throw error;
+  } finally {
+    stopWatching();
   }
   if (outcome instanceof Error) throw outcome;
   return { record: outcome as Usable, saved: true };
+}
+
+const WATCH = 150; // milliseconds between looks
+
+function watch(settings: RefreshSettings, refused: string | undefined, found: (record: Usable) => void): () => void {
+  const { tokens, keys, services } = settings;
+  const timer = setInterval(() => {
+    tokens.get(keys.credential).then(
+      (text) => {
+        const record = read(settings, text);
+        if (watching && isUsable(record, services.clock.now(), refused)) found(record);
+      },
+      () => undefined, // whoever has the lock is told
+    );
+  }, WATCH);
+  timer.unref();
+  let watching = true;
+  return () => {
+    watching = false;
+    clearInterval(timer);
+  };
 }
 
 async function spend(settings: RefreshSettings, record: Renewable): Promise<TokenAnswer> {
