@@ -51,6 +51,10 @@ export const ERROR_CODES = {
     when: "Two members of a server's authentication set the same header.",
     remedy: 'Remove the header from one of the two.',
   },
+  INTERNAL: {
+    when: 'A failure that Countersign did not expect.',
+    remedy: 'Run it again with --debug, and report what it says; secrets are hidden in it.',
+  },
   INVALID_HEADER: {
     when: 'A header name or value holds a character that HTTP does not allow.',
     remedy:
