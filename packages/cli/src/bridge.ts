@@ -21,6 +21,7 @@ import { failure } from './failure.js';
 /** Milliseconds that a request may take when nobody has said: tools may be slow, and the client has its own deadline. */
 const DEFAULT_TIMEOUT = 300_000;
 const CLOSING = 200;
+const LONGEST = 1900;
 
 const stdout = guardStdout();
 // Not awaited at the top: the bundle is CommonJS, which starts sooner.
@@ -34,6 +35,8 @@ void main()
 
 async function main(): Promise<number> {
   const watch = watchProcess();
+  // Whatever hangs, a plugin's load or a provider: the process ends in two seconds (R20).
+  watch.signal.addEventListener('abort', () => setTimeout(() => process.exit(watch.exitCode), LONGEST));
   const command = parseBridge(process.argv.slice(2));
   const write = bridgeLog(command.debug, command.logFile);
   let redact = (text: string): string => text;

@@ -204,6 +204,17 @@ describe('the end', () => {
     expect(one.received).toHaveLength(1);
   });
 
+  test('comes while a plugin hangs', async () => {
+    writeFileSync(join(folder, 'hanging.mjs'), 'await new Promise((resolve) => setTimeout(resolve, 60_000));');
+    const one = run(['http://127.0.0.1:1/', '--plugin', './hanging.mjs', '--debug']);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const begun = Date.now();
+    one.child.kill('SIGTERM');
+    const { code, at } = await one.exit();
+    expect(code).toBe(143);
+    expect(at - begun).toBeLessThan(2300);
+  });
+
   test('comes when the client has gone without a word', async () => {
     const remote = await serve();
     const script = `
