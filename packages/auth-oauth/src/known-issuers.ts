@@ -1,7 +1,7 @@
 /** Identity providers that need more than their metadata says. The host of an issuer is matched; `*.` stands for any labels. */
 export interface KnownIssuer {
   readonly issuer: string;
-  /** Sites besides the issuer's own where its endpoints are known to be. */
+  /** Domains besides the issuer's own site in which its endpoints are known to be. */
   readonly endpointSites?: readonly string[];
   /** It does PKCE with S256 though its metadata does not list it. */
   readonly pkce?: true;

@@ -44,9 +44,8 @@ export async function trustedEndpoint(
 ): Promise<URL> {
   const url = secureUrl(value, subject);
   if (allowed(url, allowedOrigins)) return url;
-  const site = await siteOf(url);
-  if (site === (await siteOf(issuer))) return url;
-  if (knownIssuer(issuer.href)?.endpointSites?.includes(site)) return url;
+  if ((await siteOf(url)) === (await siteOf(issuer))) return url;
+  if (knownIssuer(issuer.href)?.endpointSites?.some((known) => `.${url.hostname}`.endsWith(`.${known}`))) return url;
   throw new CountersignError(
     'UNSAFE_URL',
     `${subject} is at ${url.origin}, which is another site than its issuer's, ${issuer.origin}.`,

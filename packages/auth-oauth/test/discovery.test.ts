@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Countersign } from '@countersign/core';
 import { covers } from '../src/resource-metadata.js';
 import { wellKnownPlaces } from '../src/server-metadata.js';
-import { siteOf } from '../src/trust.js';
+import { siteOf, trustedEndpoint } from '../src/trust.js';
 import { startFake, visit, type Fake } from './fake.js';
 import { call, client, person, type Person } from './support.js';
 
@@ -261,4 +261,27 @@ test('a site is a registrable domain, loopback or an address', async () => {
     ['https://intranet', 'intranet'],
   ] as const)
     expect([url, await siteOf(new URL(url))]).toEqual([url, site]);
+});
+
+test('endpoints are trusted on the own site, on those that are known, and on those that are allowed', async () => {
+  ({ app } = await client(fake.url));
+  const trusted = (issuer: string, endpoint: string, allowed: string[] = []): Promise<boolean> =>
+    trustedEndpoint(endpoint, 'The token endpoint', new URL(issuer), allowed).then(
+      () => true,
+      () => false,
+    );
+  const cognito = 'https://cognito-idp.us-east-1.amazonaws.com/us-east-1_abc';
+  for (const [issuer, endpoint, allowed, expected] of [
+    ['https://accounts.google.com', 'https://oauth2.googleapis.com/token', [], true],
+    ['https://accounts.google.com.evil.example', 'https://oauth2.googleapis.com/token', [], false],
+    [cognito, 'https://shop.auth.us-east-1.amazoncognito.com/oauth2/token', [], true],
+    [cognito, 'https://evilamazoncognito.com/token', [], false],
+    ['https://login.example.com', 'https://tokens.example.com/token', [], true],
+    ['https://a.github.io', 'https://b.github.io/token', [], false],
+    ['https://a.example', 'https://b.example/token', [], false],
+    ['https://a.example', 'https://b.example/token', ['https://b.example'], true],
+    ['https://a.example', 'http://a.example/token', [], false],
+    ['https://a.example', 'https://user@a.example/token', [], false],
+  ] as const)
+    expect([issuer, endpoint, await trusted(issuer, endpoint, [...allowed])]).toEqual([issuer, endpoint, expected]);
 });
