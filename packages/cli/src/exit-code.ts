@@ -24,6 +24,7 @@ const BY_CODE: Readonly<Record<ErrorCode, number>> = {
   FORBIDDEN: EXIT.authentication,
   FOREIGN_ORIGIN: EXIT.failed,
   HEADER_CONFLICT: EXIT.usage,
+  INTERNAL: 1,
   INVALID_HEADER: EXIT.usage,
   INVALID_TEMPLATE: EXIT.usage,
   LOCK_LOST: EXIT.failed,
