@@ -100,7 +100,9 @@ function parseHeader(text: string): [string, string] {
   const name = text.slice(0, colon).trim();
   const value = text.slice(colon + 1).trim();
   if (colon < 1 || /[^!#$%&'*+\-.^_`|~\w]/.test(name)) throw usage('A header is given as --header "Name: value".');
-  if (isSensitiveName(name) && new Template(value, `Header ${name}`).references.length === 0) {
+  // Where each reference has a default, or there is none, what is written here is the credential.
+  const isLiteral = new Template(value, `Header ${name}`).references.every(({ fallback }) => fallback !== undefined);
+  if (isSensitiveName(name) && isLiteral) {
     const scheme = /^(Bearer|Basic|token)\s/i.exec(value)?.[1];
     throw new CountersignError(
       'USAGE',

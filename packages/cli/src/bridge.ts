@@ -7,6 +7,7 @@ import {
   fileStore,
   loadPlugins,
   storeDirectory,
+  visibleText,
   type Countersign,
   type Log,
   type ServerSummary,
@@ -24,11 +25,12 @@ const CLOSING = 200;
 const LONGEST = 1900;
 
 const stdout = guardStdout();
+let redact = (text: string): string => text;
 // Not awaited at the top: the bundle is CommonJS, which starts sooner.
 void main()
   .catch((error: unknown) => {
     const { code, message, remedy } = failure(error);
-    process.stderr.write(`error ${message}\n  ${remedy}\n`);
+    process.stderr.write(`error ${visibleText(redact(message))}\n  ${visibleText(redact(remedy))}\n`);
     return exitCode(code);
   })
   .then((code) => process.exit(code));
@@ -39,7 +41,6 @@ async function main(): Promise<number> {
   watch.signal.addEventListener('abort', () => setTimeout(() => process.exit(watch.exitCode), LONGEST));
   const command = parseBridge(process.argv.slice(2));
   const write = bridgeLog(command.debug, command.logFile);
-  let redact = (text: string): string => text;
   const log = {
     quiet: !command.debug && command.logFile === undefined,
     debug: (message: string) => write('debug', redact(message)),

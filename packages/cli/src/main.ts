@@ -60,7 +60,10 @@ function screenFor({ json = false, color = true }: GlobalOptions): Screen {
 
 function usage(error: unknown): unknown {
   if (!(error instanceof CommanderError)) return error;
-  const message = error.message.replace(/^error: /, '').replace(/^./, (letter) => letter.toUpperCase());
+  const message = error.message
+    .replace(/^error: /, '')
+    .replace(/^./, (letter) => letter.toUpperCase())
+    .replace(/'(--?[\w-]+)=[^]*'/, "'$1'"); // what stands after the sign may be a secret
   return new CountersignError('USAGE', message.endsWith(')') || message.endsWith('.') ? message : `${message}.`, {
     remedy: 'Run `countersign --help`, or a command with --help.',
   });

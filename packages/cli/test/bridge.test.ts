@@ -272,18 +272,22 @@ describe('a credential', () => {
     expect(remote.heard).toHaveLength(0);
   });
 
-  test.each(['Authorization: Bearer', 'X-Api-Key:', 'cookie:', 'proxy-authorization: Basic', 'x-session-token:'])(
-    'written out after %s is refused with exit 2',
-    async (start) => {
-      const remote = await serve();
-      const one = run([remote.url, '--header', `${start} ${CANARY}`]);
-      expect((await one.exit()).code).toBe(2);
-      expect(one.stderr()).toContain("--header '");
-      expect(one.stderr()).not.toContain(CANARY);
-      expect(one.received).toEqual([]);
-      expect(remote.heard).toHaveLength(0);
-    },
-  );
+  test.each([
+    'Authorization: Bearer',
+    'X-Api-Key:',
+    'cookie:',
+    'proxy-authorization: Basic',
+    'x-session-token:',
+    'X-Api-Key: ${NOPE:-}',
+  ])('written out after %s is refused with exit 2', async (start) => {
+    const remote = await serve();
+    const one = run([remote.url, '--header', `${start} ${CANARY}`]);
+    expect((await one.exit()).code).toBe(2);
+    expect(one.stderr()).toContain("--header '");
+    expect(one.stderr()).not.toContain(CANARY);
+    expect(one.received).toEqual([]);
+    expect(remote.heard).toHaveLength(0);
+  });
 });
 
 test.each([
