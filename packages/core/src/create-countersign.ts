@@ -3,6 +3,7 @@ import type { Interaction } from './auth-provider.js';
 import { authorizedFetch } from './authorized-fetch.js';
 import { checkConfiguration } from './check.js';
 import { systemClock } from './clock.js';
+import { concealNamed } from './conceal-named.js';
 import { readConfiguration, toConfiguration, type Configuration } from './configuration.js';
 import { createContainer } from './container.js';
 import type { Countersign, CountersignOptions, ServerSummary } from './countersign.js';
@@ -26,13 +27,15 @@ const MAX_LOGINS = 3;
 export async function createCountersign(options: CountersignOptions): Promise<Countersign> {
   const configuration = await configurationOf(options);
   const env = await readEnvironment(options.env ?? process.env, options.envFile, configuration.folder);
-  const plugins = [
-    ...(options.plugins ?? []),
-    ...(await loadPlugins(configuration.plugins, configuration.folder, options.pluginsFallback)),
-  ];
-  const container = createContainer(plugins);
-  const registry = createRegistry(container);
   const redactor = createRedactor();
+  concealNamed(configuration, env, redactor);
+  const loaded = loadPlugins(configuration.plugins, configuration.folder, options.pluginsFallback);
+  const container = await loaded
+    .then((others) => createContainer([...(options.plugins ?? []), ...others]))
+    .catch((error: unknown) => {
+      throw redactError(error, redactor);
+    });
+  const registry = createRegistry(container);
   const single = <T>(token: InjectionToken<T>, given: T | undefined, standard: () => T): T =>
     given ?? (container.isRegistered(token, true) ? container.resolve(token) : standard());
   const store = single(tokens.secretStore, undefined, () => options.store ?? memoryStore());

@@ -42,6 +42,29 @@ test.each([
   });
 });
 
+test.each([
+  ['throws.mjs', 'throw new Error(process.env.K_OF_TEST)'],
+  [
+    'register.mjs',
+    'export default { name: "r", apiVersion: 1, register() { throw new Error(process.env.K_OF_TEST) } }',
+  ],
+])('a plugin that quotes a secret of the configuration when it fails (%s) is quoted without it', async (name, text) => {
+  process.env['K_OF_TEST'] = 'canary-secret-4711';
+  const root = await folder({
+    'c.json': JSON.stringify({
+      countersign: { plugins: [`./${name}`] },
+      s: { url: 'https://h/mcp', headers: { 'X-Key': '${K_OF_TEST}' } },
+    }),
+    [name]: text,
+  });
+  await expect(open({ configFile: join(root, 'c.json'), env: process.env })).rejects.toMatchObject({
+    code: 'PLUGIN_FAILED',
+    message: expect.stringContaining('[redacted]'),
+    stack: expect.not.stringContaining('canary-secret-4711'),
+  });
+  delete process.env['K_OF_TEST'];
+});
+
 test('a .env beside the configuration is read, and process.env wins and stays as it was', async () => {
   const root = await folder({
     'c.json': JSON.stringify({ s: { url: '${URL_A}/${PART}' } }),
