@@ -46,13 +46,20 @@ async function main(): Promise<number> {
     debug: (message: string) => write('debug', redact(message)),
     warn: (message: string) => write('warn', redact(message)),
   };
-  process.on('unhandledRejection', (reason) => log.warn(`Something failed unheard: ${failure(reason).message}`));
-  process.on('uncaughtException', (error) => {
-    log.warn(`Something failed unheard: ${failure(error).message}`);
+  // Told once the instance knows what to hide: plugins may fail while they load.
+  const opened = open(command, log).then((app) => {
+    redact = (text) => app.redact(text);
+    return app;
   });
+  const unheard = (error: unknown): void =>
+    void opened.then(
+      () => log.warn(`Something failed unheard: ${failure(error).message}`),
+      () => undefined,
+    );
+  process.on('unhandledRejection', unheard);
+  process.on('uncaughtException', unheard);
   setTimeout(keepYoungSpaceSmall, 500).unref();
-  const app = await open(command, log);
-  redact = (text) => app.redact(text);
+  const app = await opened;
   const server = serverOf(app, command);
   await runBridge({
     exchange: app.exchange(server.name),
