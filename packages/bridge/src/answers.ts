@@ -1,4 +1,4 @@
-import { CountersignError, findCountersignError, type ErrorCode } from '@countersign/core';
+import { CountersignError, findCountersignError, type ErrorCode, type ExchangeResponse } from '@countersign/core';
 
 /** JSON-RPC's codes, and those of MCP's SDKs for a deadline and everything else. */
 export const PARSE_ERROR = -32700;
@@ -58,19 +58,20 @@ export class AnsweredError extends Error {
 }
 
 /** The error that an HTTP status stands for. `body`: the first bytes of the response. */
-export function statusError(status: number, statusText: string, body: Buffer): Error {
+export function statusError({ status, statusText, headers }: ExchangeResponse, body: Buffer): Error {
+  if (status === 401) {
+    const offers = headers.get('www-authenticate')?.includes('resource_metadata') ?? false;
+    const remedy =
+      'The server offers OAuth: add --auth oauth to the bridge, or "auth": { "method": "oauth" } to the server.';
+    return new CountersignError('UNAUTHORIZED', '401 Unauthorized: the server refuses the credential, or wants one.', {
+      status,
+      ...(offers ? { remedy } : {}),
+    });
+  }
   const error = jsonRpcError(body);
   if (error) return new AnsweredError(status, error);
   const code: ErrorCode =
-    status === 401
-      ? 'UNAUTHORIZED'
-      : status === 403
-        ? 'FORBIDDEN'
-        : status === 413
-          ? 'TOO_LARGE'
-          : status === 429
-            ? 'RATE_LIMITED'
-            : 'SERVER_ERROR';
+    status === 403 ? 'FORBIDDEN' : status === 413 ? 'TOO_LARGE' : status === 429 ? 'RATE_LIMITED' : 'SERVER_ERROR';
   return new CountersignError(code, `The server answered ${`${status} ${statusText}`.trim()}.`, { status });
 }
 

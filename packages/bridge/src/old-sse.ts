@@ -71,11 +71,7 @@ export class OldSse implements Upstream {
         stop.signal,
       );
       if (response.status !== 200) {
-        throw statusError(
-          response.status,
-          response.statusText,
-          await readSome(response.body, 65_536, output, stop.signal),
-        );
+        throw statusError(response, await readSome(response.body, 65_536, output, stop.signal));
       }
       if (!response.headers.get('content-type')?.toLowerCase().startsWith('text/event-stream')) {
         discard(response.body);
@@ -155,8 +151,7 @@ export class OldSse implements Upstream {
         signal,
       );
       if (response.status >= 200 && response.status < 300) discard(response.body);
-      else
-        throw statusError(response.status, response.statusText, await readSome(response.body, 65_536, output, signal));
+      else throw statusError(response, await readSome(response.body, 65_536, output, signal));
     } catch (error) {
       pending.fail(call, error);
     }

@@ -95,7 +95,7 @@ export class StreamableHttp implements Upstream {
     const { signal } = call.controller;
     const response = await exchange({ method: 'POST', url, headers: post, body: call.body, unbounded: true }, signal);
     if (response.status >= 200 && response.status < 300) return response;
-    throw statusError(response.status, response.statusText, await readSome(response.body, 65_536, output, signal));
+    throw statusError(response, await readSome(response.body, 65_536, output, signal));
   }
 
   async #read(call: Call, response: ExchangeResponse, current: Session): Promise<void> {

@@ -56,7 +56,12 @@ describe('a session', () => {
     const one = bridged({ url: remote.url });
     await one.initialize();
     await one.end();
-    expect(remote.heard.at(-1)).toMatchObject({ method: 'DELETE', headers: { 'mcp-session-id': 's1' } });
+    expect(remote.heard).toContainEqual(
+      expect.objectContaining({
+        method: 'DELETE',
+        headers: expect.objectContaining({ 'mcp-session-id': 's1' }) as unknown,
+      }),
+    );
   });
 
   test('holds requests until the server has heard that the client is initialized', async () => {
@@ -663,7 +668,7 @@ describe('the end', () => {
     await one.end();
     expect(Date.now() - begun).toBeLessThan(2000);
     expect(errorOf(one.answers(1)[0]!).data?.code).toBe('ABORTED');
-    expect(remote.heard.at(-1)!.method).toBe('DELETE');
+    expect(remote.heard.some(({ method }) => method === 'DELETE')).toBe(true);
   });
 
   test('waits a moment for answers under way, for a client that only pipes', async () => {

@@ -144,7 +144,7 @@ export function createProgram(chosen: (invocation: Invocation) => void, print: (
     )
     .option(
       '--auth <method>',
-      'how to authenticate to a server that is given by its URL in place of a name (default: oauth)',
+      'how to authenticate to a server that is given by its URL in place of a name (default: oauth; of the bridge: none)',
     )
     .option('--profile <name>', 'the account to use where a server has several')
     .option(

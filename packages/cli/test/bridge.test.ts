@@ -172,7 +172,7 @@ describe('the end', () => {
     expect(one.received.filter(({ id }) => id === 1)).toEqual([
       expect.objectContaining({ error: expect.objectContaining({ data: { code: 'ABORTED' } }) as unknown }),
     ]);
-    expect(remote.heard.at(-1)!.method).toBe('DELETE');
+    expect(remote.heard.some(({ method }) => method === 'DELETE')).toBe(true);
     expect(one.stderr()).toBe('');
   });
 
@@ -188,7 +188,7 @@ describe('the end', () => {
     expect(code).toBe(0);
     expect(at - begun).toBeLessThan(2000);
     expect(one.received).toHaveLength(2);
-    expect(remote.heard.at(-1)!.method).toBe('DELETE');
+    expect(remote.heard.some(({ method }) => method === 'DELETE')).toBe(true);
   });
 
   test('comes while initialize is pending', async () => {
@@ -238,7 +238,7 @@ describe('the end', () => {
         return true;
       }
     });
-    expect(remote.heard.at(-1)!.method).toBe('DELETE');
+    expect(remote.heard.some(({ method }) => method === 'DELETE')).toBe(true);
   });
 });
 
