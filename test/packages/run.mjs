@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { closeEverything, everything } from '@countersign/test-servers';
+import { closeEverything, everything, startGuard } from '@countersign/test-servers';
+import { createGoogle } from '@countersign/test-servers/google';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const execute = promisify(execFile);
@@ -18,6 +19,8 @@ let failed = 0;
 
 const NODES = process.platform === 'linux' && process.arch === 'x64' ? ['20.20.2', '22.23.3', '24.21.0'] : [];
 const { url: server } = await everything();
+const { endpoints } = await createGoogle();
+const metadata = await startGuard({ verify: endpoints }); // in place of Google's own
 const env = {
   PATH: process.env.PATH,
   HOME: work,
@@ -31,15 +34,17 @@ const env = {
   AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
   AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
   GITHUB_TOKEN: 'github-token-of-acme',
+  GCE_METADATA_HOST: `127.0.0.1:${metadata.port}`,
 };
 
 try {
   const nodes = [process.execPath, ...(await otherNodes())];
   const tarballs = await packAll();
   for (const [name, tarball] of tarballs) {
-    if (name === 'countersign') continue;
+    if (name === 'countersign' || name === 'create-countersign-plugin') continue; // programs: test/release uses them
+    if (process.argv[2] && !name.includes(process.argv[2])) continue;
     const folder = join(work, name.replaceAll('/', '-'));
-    const install = [...new Set([tarballs.get('@countersign/core'), tarball])];
+    const install = [...new Set([tarballs.get('@countersign/core'), tarball]), ...(await others(name))];
     await step(`${name}: installs alone`, () => project(folder, install));
     await step(`${name}: brings no other provider`, () => alone(folder, name));
     for (const resolution of ['node16', 'bundler'])
@@ -69,6 +74,7 @@ try {
   }
   await step('a plugin of thirty lines, through the command line', () => scratchPlugin(tarballs));
 } finally {
+  await metadata.close();
   await closeEverything();
   await rm(work, { recursive: true, force: true });
 }
@@ -123,6 +129,13 @@ async function alone(folder, name) {
   const scope = await readdir(join(folder, 'node_modules/@countersign'));
   const others = scope.filter((entry) => entry !== 'core' && `@countersign/${entry}` !== name);
   if (others.length > 0) throw new Error(`it brings ${others.join(', ')}`);
+}
+
+/** What the README's install line names besides our own packages. */
+async function others(name) {
+  const readme = await readFile(join(root, 'packages', name.replace('@countersign/', ''), 'README.md'), 'utf8');
+  const line = /^npm i(?:nstall)? (.*)$/m.exec(readme)?.[1] ?? '';
+  return line.split(' ').filter((word) => word && !word.startsWith('-') && !word.startsWith('@countersign/'));
 }
 
 async function typeCheck(folder, name, resolution) {
