@@ -44,9 +44,12 @@ try {
     if (name === 'countersign' || name === 'create-countersign-plugin') continue; // programs: test/release uses them
     if (process.argv[2] && !name.includes(process.argv[2])) continue;
     const folder = join(work, name.replaceAll('/', '-'));
-    const install = [...new Set([tarballs.get('@countersign/core'), tarball]), ...(await others(name))];
+    const named = await installLine(name);
+    const install = [
+      ...new Set([tarballs.get('@countersign/core'), tarball, ...named.map((one) => tarballs.get(one) ?? one)]),
+    ];
     await step(`${name}: installs alone`, () => project(folder, install));
-    await step(`${name}: brings no other provider`, () => alone(folder, name));
+    await step(`${name}: brings no other provider`, () => alone(folder, [name, ...named]));
     for (const resolution of ['node16', 'bundler'])
       await step(`${name}: type-checks under ${resolution}`, () => typeCheck(folder, name, resolution));
     for (const node of nodes) {
@@ -125,17 +128,17 @@ async function project(folder, install) {
   await npm(['install', '--no-audit', '--no-fund', '--prefer-offline', ...install], folder);
 }
 
-async function alone(folder, name) {
+async function alone(folder, names) {
   const scope = await readdir(join(folder, 'node_modules/@countersign'));
-  const others = scope.filter((entry) => entry !== 'core' && `@countersign/${entry}` !== name);
+  const others = scope.filter((entry) => entry !== 'core' && !names.includes(`@countersign/${entry}`));
   if (others.length > 0) throw new Error(`it brings ${others.join(', ')}`);
 }
 
-/** What the README's install line names besides our own packages. */
-async function others(name) {
+/** What the README tells its reader to install. */
+async function installLine(name) {
   const readme = await readFile(join(root, 'packages', name.replace('@countersign/', ''), 'README.md'), 'utf8');
   const line = /^npm i(?:nstall)? (.*)$/m.exec(readme)?.[1] ?? '';
-  return line.split(' ').filter((word) => word && !word.startsWith('-') && !word.startsWith('@countersign/'));
+  return line.split(' ').filter((word) => word && !word.startsWith('-'));
 }
 
 async function typeCheck(folder, name, resolution) {
