@@ -37,5 +37,5 @@ const page = new URL('../docs/performance.md', import.meta.url);
 const before = readFileSync(page, 'utf8');
 writeFileSync(
   page,
-  before.replace(/(<!-- bridge -->\n)[^]*?(\n<!-- \/bridge -->)/, (_, start, end) => start + text + end),
+  before.replace(/(<!-- bridge -->\n)[^]*?(<!-- \/bridge -->)/, (_, start, end) => `${start}\n${text}\n\n${end}`),
 );
