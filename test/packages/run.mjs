@@ -19,6 +19,7 @@ let failed = 0;
 
 const NODES = process.platform === 'linux' && process.arch === 'x64' ? ['20.20.2', '22.23.3', '24.21.0'] : [];
 const { url: server } = await everything();
+const { url: events } = await everything('sse');
 const { endpoints } = await createGoogle();
 const metadata = await startGuard({ verify: endpoints }); // in place of Google's own
 const env = {
@@ -33,7 +34,7 @@ const env = {
   ACME_SECRET: 'secret-of-acme',
   AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
   AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
-  GITHUB_TOKEN: 'github-token-of-acme',
+  GH_ENTERPRISE_TOKEN: 'github-token-of-acme', // the server isn't at github.com
   GCE_METADATA_HOST: `127.0.0.1:${metadata.port}`,
 };
 
@@ -71,7 +72,9 @@ try {
         ),
       );
       await step(`${name}: its README on ${version}`, async () =>
-        run(node, folder, 'readme.mjs', await readmeScript(folder, name)),
+        run(node, folder, 'readme.mjs', await readmeScript(folder, name), {
+          MCP_URL: (name.endsWith('transport-sse') ? events : server).href,
+        }),
       );
     }
   }
@@ -179,9 +182,9 @@ async function readmeScript(folder, name) {
   return script;
 }
 
-async function run(node, folder, file, text) {
+async function run(node, folder, file, text, more = {}) {
   await writeFile(join(folder, file), text);
-  return execute(node, [file], { cwd: folder, env, timeout: 30_000 });
+  return execute(node, [file], { cwd: folder, env: { ...env, ...more }, timeout: 30_000 });
 }
 
 async function scratchPlugin(tarballs) {
