@@ -31,7 +31,7 @@ try {
     await run('npm', ['ci', '--no-audit', '--no-fund'], clone);
   });
   await step('lerna version', () =>
-    run('npx', ['lerna', 'version', 'prerelease', '--yes', '--no-push', '--allow-branch', '*'], clone),
+    run('npx', ['lerna', 'version', 'patch', '--yes', '--no-push', '--allow-branch', '*'], clone),
   );
   await step('lerna publish', async () => {
     await writeFile(join(clone, '.npmrc'), `registry=${registry}\n//127.0.0.1:${port}/:_authToken=rehearsal\n`);
