@@ -44,7 +44,7 @@ export function failure(error: unknown, server?: string): Failure {
 }
 
 function protocolFailure(code: number, message: string, server: string | undefined): Failure {
-  const text = message.replace(/^MCP error -?\d+: /, '');
+  const text = message.replace(/^(?:MCP error -?\d+: )+/, '');
   if (code === REQUEST_TIMEOUT)
     return named(
       `There was no answer in time: ${text}.`,

@@ -78,6 +78,11 @@ describe('a failure', () => {
     expect(failure(new McpError(code, message)).code).toBe(expected);
   });
 
+  test("a protocol error's own prefix is not said again, however often the server and the SDK put it there", () => {
+    const { message } = failure(new McpError(-32602, 'MCP error -32602: no such prompt'));
+    expect([message.includes('no such prompt'), message.match(/MCP error/g)]).toEqual([true, null]);
+  });
+
   test('names the server in the command that mends it', () => {
     expect(failure(new CountersignError('LOGIN_REQUIRED', 'Sign in.'), 'orders').remedy).toContain(
       'countersign login orders',

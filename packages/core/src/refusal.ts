@@ -28,11 +28,12 @@ export async function refusal(
     methods.length > 0
       ? `the credential of ${methods.join(' and ')}${status?.source ? ` (${status.source})` : ''}`
       : 'a request without a credential';
+  const bare = 'Add "headers" or "auth" to the server.';
   if (response.status === 403) {
     return new CountersignError('FORBIDDEN', `403 Forbidden: server ${server} refuses ${whose}.${says}`, {
       server,
       status: 403,
-      ...remedy,
+      ...(methods.length > 0 ? remedy : { remedy: bare }),
     });
   }
   const oauth = challenges.some(
@@ -44,9 +45,7 @@ export async function refusal(
     ...(methods.length > 0
       ? remedy
       : {
-          remedy: oauth
-            ? 'The server offers OAuth: add "auth": { "method": "oauth" } to it.'
-            : 'Add "headers" or "auth" to the server.',
+          remedy: oauth ? 'The server offers OAuth: add "auth": { "method": "oauth" } to it.' : bare,
         }),
   });
 }
