@@ -21,6 +21,7 @@ export interface Registry {
 export function createRegistry(container: DependencyContainer): Registry {
   const authProviders = list(container, tokens.authProvider);
   const transportProviders = list(container, tokens.transportProvider);
+  for (const definition of [...authProviders, ...transportProviders]) refuseIncomplete(definition);
   for (const [what, types] of [
     ['auth method', authProviders.map(({ type }) => type)],
     ['transport', transportProviders.map(({ type }) => type)],
@@ -40,6 +41,23 @@ export function createRegistry(container: DependencyContainer): Registry {
       transportProviders.find((definition) => definition.type === type) ??
       unknown('UNKNOWN_TRANSPORT', 'transport', type, transportProviders, OWN_TRANSPORTS, 'transport'),
   };
+}
+
+/** A plugin in plain JavaScript has no compiler that tells it what is missing. */
+function refuseIncomplete(definition: AuthProviderDefinition | TransportProviderDefinition): void {
+  const { type, options, create } = definition as Partial<AuthProviderDefinition>;
+  const problem =
+    typeof type !== 'string' || type === ''
+      ? 'no type'
+      : typeof create !== 'function'
+        ? 'no create function'
+        : options?._zod === undefined
+          ? 'no options schema (zod or zod/mini; z.strictObject({}) for none)'
+          : undefined;
+  if (problem) {
+    const name = typeof type === 'string' && type ? `The provider ${JSON.stringify(type)}` : 'A provider';
+    throw new CountersignError('PLUGIN_FAILED', `${name} of a plugin has ${problem}.`);
+  }
 }
 
 const OWN_METHODS = ['bearer', 'headers', 'oauth', 'aws-sigv4', 'gcp', 'github', 'hmac', 'command'];

@@ -232,6 +232,17 @@ describe('the registry', () => {
       }),
     ).rejects.toMatchObject({ code: 'DUPLICATE_AUTH_METHOD' });
   });
+  test.each([
+    [{ options: undefined }, /"odd" of a plugin has no options schema/],
+    [{ create: undefined }, /no create function/],
+    [{ type: '' }, /no type/],
+  ])('refuses a definition with %j, and says what is missing', async (hole, message) => {
+    const odd = plugin('odd', () => ({ authorize() {} }), hole as never);
+    await expect(open({ plugins: [odd], servers: { s: { url: 'https://h' } } })).rejects.toMatchObject({
+      code: 'PLUGIN_FAILED',
+      message: expect.stringMatching(message),
+    });
+  });
   test('refuses two signatures on one server, and a method twice', async () => {
     const other = plugin('other', () => ({ authorize() {} }), { stage: 'signature' });
     await expect(sent([signer(), other], { auth: [{ method: 'signer' }, { method: 'other' }] })).rejects.toMatchObject({
