@@ -61,7 +61,7 @@ export function nodeSender(options: SenderOptions): Sender {
 async function createAgent(
   secure: boolean,
   proxy: URL | undefined,
-  context: tls.SecureContextOptions,
+  context: tls.ConnectionOptions,
 ): Promise<http.Agent> {
   const settings = { keepAlive: true, timeout: IDLE_SOCKET_MS, scheduling: 'lifo' as const };
   if (!proxy) return secure ? new https.Agent({ ...settings, ...context }) : new http.Agent(settings);
@@ -72,7 +72,7 @@ async function createAgent(
 function transmit(
   request: SenderRequest,
   agent: http.Agent,
-  context: tls.SecureContextOptions,
+  context: tls.ConnectionOptions,
   lookup: LookupFunction | undefined,
   signal: AbortSignal | undefined,
 ): Promise<IncomingMessage> {
@@ -151,8 +151,19 @@ function unreachable(url: URL, cause: Error & { code?: string }, reused: boolean
 }
 
 /** Trusts the system's roots, NODE_EXTRA_CA_CERTS and the server's `ca`: the `ca` option of node replaces the roots, so they are named again. */
-function tlsContext({ ca, cert, key }: SenderOptions['tls']): tls.SecureContextOptions {
-  return { ...(ca ? { ca: [...defaultRoots(), ca] } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
+function tlsContext({ ca, cert, key }: SenderOptions['tls']): tls.ConnectionOptions {
+  if (!ca && !cert) return {};
+  // Made once: named in each request, the roots would be parsed for every connection.
+  const trust = ca ? { ca: [...defaultRoots(), ca] } : {};
+  try {
+    return { secureContext: tls.createSecureContext({ ...trust, ...(cert ? { cert } : {}), ...(key ? { key } : {}) }) };
+  } catch (error) {
+    const why = (error as { code?: string }).code ?? 'not PEM';
+    throw new CountersignError(
+      'CONFIG_INVALID',
+      `The files of "ca", "clientCert" and "clientKey" can't be used (${why}).`,
+    );
+  }
 }
 
 function defaultRoots(): readonly string[] {

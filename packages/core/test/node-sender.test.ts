@@ -55,6 +55,17 @@ describe('TLS', () => {
     expect(requests).toEqual([]);
   });
 
+  test('refuses files that hold no certificate or key, without their content', () => {
+    for (const tls of [
+      { cert: 'canary', key: 'canary' },
+      { ca: 'x', cert: authority.ca, key: 'canary' },
+    ]) {
+      expect(() => nodeSender({ tls, env: {} })).toThrow(
+        expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.not.stringContaining('canary') }),
+      );
+    }
+  });
+
   test('shows the client certificate', async () => {
     const { cert, key } = await authority.client('countersign-client');
     const { origin } = await guard({
