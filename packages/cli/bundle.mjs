@@ -3,7 +3,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { URL } from 'node:url';
 import { build } from 'esbuild';
-import { leanHttp } from '../../scripts/lean-http.mjs';
+import { lazyBuiltins } from '../../scripts/lazy-builtins.mjs';
 
 const { version } = JSON.parse(await readFile(new URL('package.json', import.meta.url), 'utf8'));
 const external = ['google-auth-library', '@octokit/*', '@aws-sdk/*'];
@@ -33,7 +33,7 @@ const shared = {
   platform: 'node',
   target: 'node20.19',
   splitting: true,
-  conditions: ['@countersign/source'],
+  conditions: ['@countersign/source', 'module'],
   mainFields: ['module', 'main'],
   external,
   define: { COUNTERSIGN_VERSION: JSON.stringify(version) },
@@ -42,7 +42,7 @@ const shared = {
   minifySyntax: true,
   minifyWhitespace: true,
   logLevel: 'warning',
-  plugins: [withoutAjv, leanHttp],
+  plugins: [withoutAjv, lazyBuiltins],
 };
 
 const main = await build({ ...shared, entryPoints: ['src/main.ts'], chunkNames: 'chunks/[name]-[hash]' });
@@ -67,6 +67,15 @@ const importedLater = {
     });
   },
 };
+/** No command shows the schema of a configuration here. @type {import('esbuild').Plugin} */
+const withoutJsonSchema = {
+  name: 'without-json-schema',
+  setup({ onLoad }) {
+    onLoad({ filter: /zod[\\/]v4[\\/]core[\\/]json-schema-processors\.js$/ }, () => ({
+      contents: 'export const toJSONSchema = () => ({}); export const allProcessors = {};',
+    }));
+  },
+};
 const bridge = await build({
   ...shared,
   entryPoints: ['src/bridge.ts'],
@@ -76,7 +85,7 @@ const bridge = await build({
   outExtension: { '.js': '.cjs' },
   define: { ...shared.define, 'import.meta.url': '__url' },
   banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href;" },
-  plugins: [...shared.plugins, importedLater],
+  plugins: [...shared.plugins, withoutJsonSchema, importedLater],
 });
 const parts = await build({
   ...shared,

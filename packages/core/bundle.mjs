@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises';
 import { URL } from 'node:url';
 import { build } from 'esbuild';
-import { leanHttp } from '../../scripts/lean-http.mjs';
+import { lazyBuiltins } from '../../scripts/lazy-builtins.mjs';
 
 await rm(new URL('dist/chunks', import.meta.url), { recursive: true, force: true });
 await build({
@@ -23,5 +23,5 @@ await build({
   legalComments: 'linked',
   keepNames: true,
   logLevel: 'warning',
-  plugins: [leanHttp],
+  plugins: [lazyBuiltins],
 });

@@ -7,6 +7,8 @@ const SPACE = 0x20;
 const FULL = 1_048_576;
 /** Bytes gathered within one turn of the event loop before they are written at once. */
 const GATHER = 131_072;
+/** Bytes, on average, up to which copying messages together costs less than handing each to the system. */
+const SMALL = 4096;
 const NEWLINE = Buffer.from('\n');
 
 /**
@@ -105,7 +107,7 @@ export class Output {
     if (queue.length === 0) return;
     this.#queue = [];
     this.#queued = 0;
-    if (bytes <= GATHER) this.#stream.write(Buffer.concat(queue, bytes));
+    if (bytes <= SMALL * queue.length) this.#stream.write(Buffer.concat(queue, bytes));
     else {
       this.#stream.cork();
       for (const part of queue) this.#stream.write(part);

@@ -1,5 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { CountersignError, isCountersignError } from './errors.js';
 import { parseJsonText } from './json-text.js';
 import { ownSettings, serverEntry, type ServerEntry } from './configuration-schema.js';
@@ -43,8 +44,8 @@ export async function readConfiguration(file: string): Promise<Configuration> {
   const path = resolve(file);
   let text: string;
   try {
-    if (!(await stat(path)).isFile()) throw new Error('not a regular file');
-    text = await readFile(path, 'utf8');
+    if (!statSync(path).isFile()) throw new Error('not a regular file');
+    text = await promisify(readFile)(path, 'utf8');
   } catch (error) {
     throw new CountersignError(
       'CONFIG_NOT_FOUND',

@@ -1,4 +1,4 @@
-import 'reflect-metadata';
+import 'reflect-metadata/lite';
 import { container as root, type DependencyContainer } from 'tsyringe';
 import { CountersignError } from './errors.js';
 import type { Plugin } from './plugin.js';

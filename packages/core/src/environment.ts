@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseEnv } from 'node:util';
+import { parseEnv, promisify } from 'node:util';
 import { CountersignError } from './errors.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -14,7 +14,7 @@ export async function readEnvironment(
   const candidates = file === undefined ? [...new Set([resolve(folder, '.env'), resolve('.env')])] : [resolve(file)];
   for (const candidate of candidates) {
     try {
-      return { ...parseEnv(await readFile(candidate, 'utf8')), ...env };
+      return { ...parseEnv(await promisify(readFile)(candidate, 'utf8')), ...env };
     } catch (error) {
       if (file === undefined && ['ENOENT', 'EISDIR', 'EACCES'].includes((error as { code?: string }).code ?? ''))
         continue;
