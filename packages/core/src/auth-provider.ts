@@ -131,6 +131,21 @@ export interface Interaction {
   tell(event: LoginEvent): void;
   /** How the person wants to sign in; `browser` when absent. */
   readonly prefer?: 'browser' | 'device';
+  /** What the person has from another program: it is taken over, and nobody signs in. */
+  readonly tokens?: IssuedTokens;
+}
+
+/** Tokens that another program was issued for the server (RFC 6749 section 5.1). */
+export interface IssuedTokens {
+  readonly accessToken: string;
+  readonly refreshToken?: string;
+  /** When the access token ends; absent where nobody said. */
+  readonly expiresAt?: Date;
+  readonly scope?: string;
+  /** Who issued them, where it is known: those of another issuer than the server's are refused. */
+  readonly issuer?: string;
+  /** The client that they were issued to; absent for the one that the configuration names. */
+  readonly client?: { readonly id: string; readonly secret?: string; readonly authMethod?: string };
 }
 
 /** What core lends a provider: only what is its own. */

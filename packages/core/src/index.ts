@@ -21,6 +21,7 @@ export type {
   CredentialStatus,
   CredentialUsage,
   Interaction,
+  IssuedTokens,
   LoginEvent,
   OutgoingRequest,
   ProviderStatus,

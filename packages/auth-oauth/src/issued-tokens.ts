@@ -1,0 +1,69 @@
+import { CountersignError, type Interaction, type IssuedTokens } from '@countersign/core';
+import type { SignedIn } from './authorization-code.js';
+import { chooseAuthMethod, type Client } from './client-auth.js';
+import type { OAuthContext } from './context.js';
+import type { Discovery } from './discovery.js';
+import { AUTH_METHODS } from './options.js';
+import { clientFor, registrationFor } from './registration.js';
+
+/** Takes over what another program was issued, in place of a sign-in. Throws LOGIN_FAILED for tokens that are of no use here. */
+export async function issuedTokens(
+  context: OAuthContext,
+  found: Discovery,
+  _wanted: unknown,
+  { tokens }: Interaction,
+  signal: AbortSignal,
+  keep: (signedIn: SignedIn) => Promise<void>,
+): Promise<void> {
+  const { accessToken, refreshToken, expiresAt, scope, issuer } = tokens as IssuedTokens;
+  const { clock, conceal } = context.services;
+  for (const secret of [accessToken, refreshToken, tokens?.client?.secret]) if (secret !== undefined) conceal(secret);
+  if (issuer !== undefined && issuer !== found.issuer)
+    throw refused(context, `they were issued by another authorization server than ${new URL(found.issuer).origin}`);
+  const askedAt = clock.now();
+  if (refreshToken === undefined && expiresAt !== undefined && expiresAt.getTime() <= askedAt)
+    throw refused(context, 'the access token has ended, and there is no refresh token');
+  await keep({
+    client: await clientOf(context, found, tokens?.client, signal),
+    answer: {
+      accessToken,
+      tokenType: 'Bearer',
+      expiresIn: expiresAt && (expiresAt.getTime() - askedAt) / 1000,
+      refreshToken,
+      scope,
+      idToken: undefined,
+    },
+    askedAt,
+    requestedScope: scope,
+  });
+}
+
+/** The client that the tokens belong to: a refresh token is of no use to another (RFC 6749 section 6). */
+async function clientOf(
+  context: OAuthContext,
+  found: Discovery,
+  client: IssuedTokens['client'],
+  signal: AbortSignal,
+): Promise<Client> {
+  const { clientId } = context.options;
+  if (!client) {
+    if (registrationFor(context, found) !== 'dynamic') return clientFor(context, found, undefined, signal);
+    throw refused(context, 'nothing tells which client they were issued to; set "clientId"');
+  }
+  if (clientId !== undefined && clientId !== client.id)
+    throw refused(context, 'they were issued to another client than "clientId"');
+  const { id, secret, authMethod } = client;
+  const means = { secret: secret !== undefined, key: false, certificate: false };
+  const method =
+    AUTH_METHODS.find((one) => one === authMethod) ??
+    chooseAuthMethod(found.as.token_endpoint_auth_methods_supported, means);
+  return { id, method, dynamic: true, ...(secret === undefined ? {} : { secret }) };
+}
+
+function refused({ services }: OAuthContext, why: string): CountersignError {
+  const { name } = services.server;
+  return new CountersignError('LOGIN_FAILED', `The tokens for server ${name} can't be taken over: ${why}.`, {
+    server: name,
+    remedy: `Sign in: run \`countersign login ${name}\`.`,
+  });
+}
