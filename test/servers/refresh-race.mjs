@@ -38,11 +38,12 @@ export async function startWorker({ bundle, directory, url }) {
     new Promise((resolve, reject) => {
       const listener = (/** @type {any} */ message) => {
         if (!(name in message)) return;
-        child.off('message', listener);
+        child.off('message', listener).off('exit', gone);
         resolve(message[name]);
       };
-      child.on('message', listener);
-      child.once('exit', (code, signal) => reject(new Error(`The worker ended (${code ?? signal}).`)));
+      const gone = (/** @type {number | null} */ code, /** @type {string | null} */ signal) =>
+        reject(new Error(`The worker ended (${code ?? signal}).`));
+      child.on('message', listener).once('exit', gone);
     });
   await said('ready');
   return {
