@@ -84,12 +84,12 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** A bridge to the server, once somebody has signed in where that is needed. */
+/** How to start a bridge to the server, once somebody has signed in where that is needed. */
 async function bridge() {
   const config = join(folder, 'config.json');
   await writeFile(config, JSON.stringify({ mcpServers: servers }));
   if (needsPerson()) await app.login('server');
-  return new StdioClientTransport({
+  return {
     command: process.execPath,
     args: [
       fileURLToPath(import.meta.resolve('countersign/package.json')).replace('package.json', 'bin/countersign.js'),
@@ -100,7 +100,7 @@ async function bridge() {
       '--debug',
     ],
     env: { ...process.env, COUNTERSIGN_STORE: join(folder, 'store') },
-  });
+  };
 }
 
 /** Does the work, and where the bridge says that a sign-in is needed, signs in and does it again. */
@@ -126,7 +126,7 @@ async function sdk() {
     { capabilities: { elicitation: { form: { applyDefaults: true } } } },
   );
   client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: {} }));
-  await client.connect(bridged ? await bridge() : await app.transport('server'));
+  await client.connect(bridged ? new StdioClientTransport(await bridge()) : await app.transport('server'));
   const { tools } = await signedIn(() => client.listTools());
   for (const tool of tools)
     await signedIn(() =>
@@ -148,8 +148,13 @@ function argumentsOf({ name, inputSchema }, tools) {
   return Object.fromEntries(required.map((key) => [key, EXAMPLES[properties[key]?.type] ?? 'x']));
 }
 
-/** 2026-07-28 is spoken by SDK v2 only: it gets Countersign's fetch. */
+/** 2026-07-28 is spoken by SDK v2 only: it gets Countersign's fetch, or the bridge. */
 async function newWire() {
+  const { StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client');
+  const { StdioClientTransport: Stdio } = await import('@modelcontextprotocol/client/stdio');
   const { runOnNewWire } = await import('./new-wire.mjs');
-  await runOnNewWire(url, app.fetch('server'), scenario, argumentsOf);
+  const transport = bridged
+    ? new Stdio(await bridge())
+    : new StreamableHTTPClientTransport(new URL(url), { fetch: app.fetch('server') });
+  await runOnNewWire(transport, scenario, argumentsOf, signedIn);
 }

@@ -1,8 +1,8 @@
-// 2026-07-28 has no session and its own headers, which SDK client v2 speaks. Countersign gives it the fetch.
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+// 2026-07-28 has no session and its own headers, which SDK client v2 speaks.
+import { Client } from '@modelcontextprotocol/client';
 
 /** Connects, lists the tools and calls each, as the scenario wants it. */
-export async function runOnNewWire(url, fetch, scenario, argumentsOf) {
+export async function runOnNewWire(transport, scenario, argumentsOf, signedIn) {
   const client = new Client(
     { name: 'countersign-conformance', version: '0.1.0' },
     {
@@ -11,10 +11,10 @@ export async function runOnNewWire(url, fetch, scenario, argumentsOf) {
     },
   );
   client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { confirmed: true } }));
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), { fetch }));
-  const { tools } = await client.listTools();
+  await client.connect(transport);
+  const { tools } = await signedIn(() => client.listTools());
   for (const tool of tools)
-    await client.callTool({ name: tool.name, arguments: argumentsOf(tool, tools) }).catch((error) => {
+    await signedIn(() => client.callTool({ name: tool.name, arguments: argumentsOf(tool, tools) })).catch((error) => {
       if (!scenario.startsWith('http-') && !scenario.startsWith('sep-')) throw error;
     });
   await client.close();

@@ -2,6 +2,7 @@ import { CountersignError, discard, isCountersignError, type ExchangeResponse } 
 import { statusError } from './answers.js';
 import { Gather } from './gather.js';
 import { EVENTS, lostSession, repeatable, session, type Session } from './http-session.js';
+import { messageFields } from './message-fields.js';
 import { backoff, pause } from './pause.js';
 import type { Call } from './pending.js';
 import { readBody, readSome } from './read-body.js';
@@ -91,9 +92,11 @@ export class StreamableHttp implements Upstream {
 
   /** Resolves to a response of success. */
   async #post(call: Call, { post }: Session): Promise<ExchangeResponse> {
-    const { exchange, url, output } = this.#context;
+    const { exchange, url, output, handshake } = this.#context;
     const { signal } = call.controller;
-    const response = await exchange({ method: 'POST', url, headers: post, body: call.body, unbounded: true }, signal);
+    const { body } = call;
+    const headers = handshake.envelope ? post : [...post, ...messageFields(body)];
+    const response = await exchange({ method: 'POST', url, headers, body, unbounded: true }, signal);
     if (response.status >= 200 && response.status < 300) return response;
     throw statusError(response, await readSome(response.body, 65_536, output, signal));
   }

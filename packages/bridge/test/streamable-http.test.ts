@@ -33,6 +33,40 @@ const echo = mcp((heard, response) =>
 const event = (message: unknown, id?: string): string =>
   `${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(message)}\n\n`;
 
+describe('a revision without sessions', () => {
+  const VERSION = 'io.modelcontextprotocol/protocolVersion';
+  const meta = { [VERSION]: '2026-07-28' };
+  const fields = async (method: string, params: Json): Promise<Json> => {
+    const remote = await server(echo);
+    expect((await client({ url: remote.url }).request(method, params))['result']).toEqual({ got: params });
+    const { headers } = remote.heard[0]!;
+    return { version: headers['mcp-protocol-version'], method: headers['mcp-method'], name: headers['mcp-name'] };
+  };
+
+  test.each([
+    ['tools/call', { name: 'add' }, 'add'],
+    ['resources/read', { uri: 'demo://a b' }, 'demo://a b'],
+    ['tools/list', {}, undefined],
+    ['toString', { name: 'add' }, undefined],
+    ['prompts/get', { name: 'grüße' }, '=?base64?Z3LDvMOfZQ==?='],
+    ['prompts/get', { name: 'a\r\nx-evil: 1' }, '=?base64?YQ0KeC1ldmlsOiAx?='],
+    ['prompts/get', { name: '=?base64?YQ==?=' }, '=?base64?PT9iYXNlNjQ/WVE9PT89?='],
+    ['prompts/get', { name: 7 }, undefined],
+  ])('has its fields made of the message: %s %j', async (method, params, name) => {
+    expect(await fields(method, { ...params, _meta: meta })).toEqual({ version: '2026-07-28', method, name });
+  });
+
+  test('has none where the message does not say its revision, or a session was begun', async () => {
+    const none = { version: undefined, method: undefined, name: undefined };
+    expect(await fields('tools/call', { name: 'x', arguments: { [VERSION]: '2026-07-28' } })).toEqual(none);
+    const remote = await server(echo);
+    const one = client({ url: remote.url });
+    await one.initialize();
+    await one.request('tools/call', { name: 'x', _meta: meta });
+    expect(remote.heard.at(-1)!.headers['mcp-method']).toBeUndefined();
+  });
+});
+
 describe('a session', () => {
   test('begins with one request, and carries its id and protocol version from then on', async () => {
     const remote = await server(echo);
