@@ -1,36 +1,20 @@
 import { CountersignError, type Interaction } from '@countersign/core';
 import { AuthorizationRefused, authorizationCodeOf, hasState } from './authorization-response.js';
-import type { Client } from './client-auth.js';
 import { resourceOf, tokenEndpointOf, type OAuthContext } from './context.js';
 import { requirePkce, type Discovery } from './discovery.js';
-import type { DpopKey } from './dpop.js';
 import { openRedirect, type Redirect } from './redirect.js';
 import { clientFor, registrationFor } from './registration.js';
 import { scopesOf, unionOfScopes } from './scopes.js';
-import type { TokenAnswer } from './token-endpoint.js';
+import type { Flow } from './sign-in.js';
 
 /** Milliseconds for the exchange of a code: the person waits for it in front of the page. */
 const EXCHANGE_DEADLINE = 50_000;
 
-export interface SignedIn {
-  readonly client: Client;
-  readonly answer: TokenAnswer;
-  readonly askedAt: number;
-  readonly requestedScope: string | undefined;
-}
-
 /**
- * Signs a person in by the authorization code flow with PKCE (RFC 6749 section 4.1, RFC 7636). `keep` stores what came
- * of it before the browser is told that it worked. Throws LOGIN_FAILED or CALLBACK_SERVER_FAILED.
+ * Signs a person in by the authorization code flow with PKCE (RFC 6749 section 4.1, RFC 7636). The browser is told that
+ * it worked once the tokens are kept. Throws LOGIN_FAILED or CALLBACK_SERVER_FAILED.
  */
-export async function authorizationCode(
-  context: OAuthContext,
-  found: Discovery,
-  wanted: { scope: string | undefined; dpop: DpopKey | undefined },
-  interaction: Interaction,
-  signal: AbortSignal,
-  keep: (signedIn: SignedIn) => Promise<void>,
-): Promise<void> {
+export const authorizationCode: Flow = async ({ context, found, scope: wanted, dpop, interaction, signal, keep }) => {
   requirePkce(found, context.options.pkce);
   const { as } = found;
   if (as.authorization_endpoint === undefined)
@@ -46,7 +30,7 @@ export async function authorizationCode(
     const verifier = generateRandomCodeVerifier();
     const state = generateRandomState();
     context.services.conceal(verifier);
-    const scope = withOffline(context, found, wanted.scope);
+    const scope = withOffline(context, found, wanted);
     const url = authorizationUrl(context, found, {
       response_type: 'code',
       client_id: client.id,
@@ -59,7 +43,7 @@ export async function authorizationCode(
       login_hint: context.options.loginHint,
       // OpenID Connect Core section 11: without consent the server must ignore offline_access.
       prompt: scopesOf(scope).includes('offline_access') ? 'consent' : undefined,
-      dpop_jkt: await wanted.dpop?.handle.calculateThumbprint(),
+      dpop_jkt: await dpop?.handle.calculateThumbprint(),
     });
     const response = await awaitResponse(redirect, state, url, interaction, signal);
     const code = authorizationCodeOf(response, found);
@@ -75,7 +59,7 @@ export async function authorizationCode(
         code_verifier: verifier,
         resource: resourceOf(context.options, found),
       },
-      dpop: wanted.dpop,
+      dpop,
       deadline: EXCHANGE_DEADLINE,
       signal,
     });
@@ -87,7 +71,7 @@ export async function authorizationCode(
   } finally {
     await redirect.listener?.close();
   }
-}
+};
 
 /** `offline_access` where the server lists it and the configuration doesn't fix the scopes: it gives the refresh token. */
 function withOffline({ options }: OAuthContext, { as }: Discovery, scope: string | undefined): string | undefined {

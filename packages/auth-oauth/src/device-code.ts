@@ -1,25 +1,17 @@
-import { CountersignError, isCountersignError, type Interaction } from '@countersign/core';
-import type { SignedIn } from './authorization-code.js';
+import { CountersignError, isCountersignError } from '@countersign/core';
 import { resourceOf, tokenEndpointOf, type OAuthContext } from './context.js';
 import { clientAuthentication } from './client-auth.js';
 import type { Discovery } from './discovery.js';
-import type { DpopKey } from './dpop.js';
 import { request } from './http.js';
 import { clientFor } from './registration.js';
+import type { Flow } from './sign-in.js';
 import { errorCode, TokenRefusal } from './token-endpoint.js';
 import { isSecure } from './trust.js';
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
 /** Signs a person in on another device (RFC 8628). Throws LOGIN_FAILED. */
-export async function deviceCode(
-  context: OAuthContext,
-  found: Discovery,
-  wanted: { scope: string | undefined; dpop: DpopKey | undefined },
-  interaction: Interaction,
-  signal: AbortSignal,
-  keep: (signedIn: SignedIn) => Promise<void>,
-): Promise<void> {
+export const deviceCode: Flow = async ({ context, found, scope, dpop, interaction, signal, keep }) => {
   const { as, issuer } = found;
   if (as.device_authorization_endpoint === undefined)
     throw new CountersignError(
@@ -31,7 +23,7 @@ export async function deviceCode(
     );
   const client = await clientFor(context, found, undefined, signal);
   const { clock } = context.services;
-  const parameters = { scope: wanted.scope, resource: resourceOf(context.options, found) };
+  const parameters = { scope, resource: resourceOf(context.options, found) };
   const started = await begin(context, found, client, parameters, signal);
   context.services.conceal(started.deviceCode);
   interaction.tell({
@@ -52,10 +44,10 @@ export async function deviceCode(
         client,
         grant: GRANT,
         parameters: { device_code: started.deviceCode, resource: parameters.resource },
-        dpop: wanted.dpop,
+        dpop,
         signal,
       });
-      return await keep({ client, answer, askedAt, requestedScope: wanted.scope });
+      return await keep({ client, answer, askedAt, requestedScope: scope });
     } catch (error) {
       if (!(error instanceof TokenRefusal)) throw error;
       if (error.error === 'authorization_pending') continue;
@@ -66,7 +58,7 @@ export async function deviceCode(
     }
   }
   throw new CountersignError('LOGIN_FAILED', 'The device code expired before anybody signed in with it.');
-}
+};
 
 function failed(refusal: TokenRefusal): CountersignError {
   if (refusal.error === 'access_denied')

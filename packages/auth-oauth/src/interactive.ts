@@ -1,5 +1,5 @@
 import { CountersignError, isCountersignError, type AuthProvider, type Interaction } from '@countersign/core';
-import { authorizationCode, type SignedIn } from './authorization-code.js';
+import { authorizationCode } from './authorization-code.js';
 import { keptChallenge, resourceOf, scopeFor, tokenEndpointOf, type OAuthContext } from './context.js';
 import { isAlive, without, withTokens, type Credential, type KeptChallenge, type Usable } from './credential.js';
 import { deviceCode } from './device-code.js';
@@ -11,6 +11,7 @@ import { presenter } from './present.js';
 import { oauthChallenge, probe } from './probe.js';
 import { revoke } from './revocation.js';
 import { scopesOf } from './scopes.js';
+import type { Flow, SignedIn } from './sign-in.js';
 import { statusOf } from './status.js';
 import { storedCredential } from './stored-credential.js';
 import { TokenRefusal, tokenError } from './token-endpoint.js';
@@ -168,14 +169,14 @@ export function interactiveOAuth(context: OAuthContext): AuthProvider {
     const asked = before?.issuer === found.issuer ? before.requestedScope : undefined;
     const scope = scopeFor(context, found, challenge, asked);
     const dpop = (options.dpop ?? found.dpop) ? await dpopKey() : undefined;
-    await flowFor(interaction)(context, found, { scope, dpop }, interaction, signal, async (signedIn) => {
-      const record = recordOf(found, signedIn, dpop);
-      await stored.save(record);
+    const keep = async (signedIn: SignedIn): Promise<void> => {
+      await stored.save(recordOf(found, signedIn, dpop));
       await services.tokens.delete(keys.intent);
-    });
+    };
+    await flowFor(interaction)({ context, found, scope, dpop, interaction, signal, keep });
   }
 
-  function flowFor({ tokens, prefer }: Interaction): typeof authorizationCode {
+  function flowFor({ tokens, prefer }: Interaction): Flow {
     if (tokens) return issuedTokens;
     return options.grant === 'device_code' || prefer === 'device' ? deviceCode : authorizationCode;
   }

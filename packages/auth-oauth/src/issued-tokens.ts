@@ -1,20 +1,13 @@
-import { CountersignError, type Interaction, type IssuedTokens } from '@countersign/core';
-import type { SignedIn } from './authorization-code.js';
+import { CountersignError, type IssuedTokens } from '@countersign/core';
 import { chooseAuthMethod, type Client } from './client-auth.js';
 import type { OAuthContext } from './context.js';
 import type { Discovery } from './discovery.js';
 import { AUTH_METHODS } from './options.js';
 import { clientFor, registrationFor } from './registration.js';
+import type { Flow } from './sign-in.js';
 
 /** Takes over what another program was issued, in place of a sign-in. Throws LOGIN_FAILED for tokens that are of no use here. */
-export async function issuedTokens(
-  context: OAuthContext,
-  found: Discovery,
-  _wanted: unknown,
-  { tokens }: Interaction,
-  signal: AbortSignal,
-  keep: (signedIn: SignedIn) => Promise<void>,
-): Promise<void> {
+export const issuedTokens: Flow = async ({ context, found, interaction: { tokens }, signal, keep }) => {
   const { accessToken, refreshToken, expiresAt, scope, issuer } = tokens as IssuedTokens;
   const { clock, conceal } = context.services;
   for (const secret of [accessToken, refreshToken, tokens?.client?.secret]) if (secret !== undefined) conceal(secret);
@@ -36,7 +29,7 @@ export async function issuedTokens(
     askedAt,
     requestedScope: scope,
   });
-}
+};
 
 /** The client that the tokens belong to: a refresh token is of no use to another (RFC 6749 section 6). */
 async function clientOf(
