@@ -66,8 +66,9 @@ function usage(error: unknown): unknown {
   const message = error.message
     .replace(/^error: /, '')
     .replace(/^./, (letter) => letter.toUpperCase())
-    .replace(/'(--?[\w-]+)=[^]*'/, "'$1'"); // what stands after the sign may be a secret
-  return new CountersignError('USAGE', message.endsWith(')') || message.endsWith('.') ? message : `${message}.`, {
+    .replace(/'(--?[\w-]+)=[^]*'/, "'$1'") // what stands after the sign may be a secret
+    .replace(/\n\((Did you mean .*)\)$/, '. $1');
+  return new CountersignError('USAGE', /[.?)]$/.test(message) ? message : `${message}.`, {
     remedy: 'Run `countersign --help`, or a command with --help.',
   });
 }

@@ -179,10 +179,11 @@ export function createProgram(chosen: (invocation: Invocation) => void, print: (
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .exitOverride()
     .usage('[options] [command]')
-    .argument('[command]')
+    .argument('[command...]')
     .addHelpText('after', examples(['', 'call orders echo message=hi', 'bridge orders', 'check --strict']))
-    .action((name: string | undefined) => {
-      if (name !== undefined) program.error(`unknown command '${name}'`);
+    .action(([name]: readonly string[]) => {
+      // Commander's own, which knows the nearest name: a program with a default action never comes to it by itself.
+      if (name !== undefined) (program as Command & { unknownCommand(): never }).unknownCommand();
       chosen({ load: () => import('./commands/default.js'), words: [], options: {} });
     });
   for (const { usage, does, examples: lines, options = [], load } of COMMANDS) {

@@ -280,6 +280,15 @@ describe('failures', () => {
     });
   });
 
+  test.each([
+    [['tool', 'open'], "error Unknown command 'tool'. Did you mean tools?\n"],
+    [['tools', 'open', '--jsn'], "error Unknown option '--jsn'. Did you mean --json?\n"],
+    [['frobnicate', 'open'], "error Unknown command 'frobnicate'.\n"],
+    [['tools', 'open', '--tokn=canary'], "error Unknown option '--tokn'.\n"],
+  ])('of a mistyped word name the nearest: %j', async (words, message) => {
+    expect((await countersign(...words)).stderr.startsWith(message)).toBe(true);
+  });
+
   test('a configuration in the working folder is not picked up', async () => {
     await place.configure({ open: { url: openGuard.url.href } }, 'mcp.json');
     const before = openGuard.requests.length;
