@@ -1,5 +1,5 @@
 import type * as sdkTypes from '@aws-sdk/credential-providers';
-import { CountersignError, endpointFetch, isCountersignError, type AuthServices } from '@countersign/core';
+import { CountersignError, endpointFetch, excerpt, isCountersignError, type AuthServices } from '@countersign/core';
 import { sdkHttp } from './sdk-http.js';
 import type { SharedFiles } from './shared-config.js';
 import type { AwsCredentials } from './sign.js';
@@ -178,7 +178,7 @@ function said(error: unknown): string {
   if (message.startsWith('Command failed')) return 'a credential_process failed.';
   if (/JSON|Unexpected (?:token|end)/.test(message) && !message.startsWith('Profile '))
     return 'the answer is not the JSON that it should be.';
-  const line = message.split(/[\r\n]/)[0]?.slice(0, 300) ?? '';
+  const line = excerpt(message.split(/[\r\n]/)[0] ?? '', 300);
   return /^(?:Error|CredentialsProviderError|TokenProviderError)$/.test(name) ? line : `${name}: ${line}`;
 }
 

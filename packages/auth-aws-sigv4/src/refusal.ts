@@ -1,3 +1,5 @@
+import { excerpt } from '@countersign/core';
+
 /** What AWS says of a request that it refuses. */
 export interface AwsRefusal {
   /** Without namespace: `ExpiredTokenException`. */
@@ -16,10 +18,7 @@ export function parseRefusal(
   return {
     code: name && /^[\w.]{1,80}$/.test(name) ? name : undefined,
     message:
-      message
-        ?.split(/[\r\n]|The Canonical String|The String-to-Sign/)[0]
-        ?.trim()
-        .slice(0, 300) || undefined,
+      excerpt(message?.split(/[\r\n]|The Canonical String|The String-to-Sign/)[0]?.trim() ?? '', 300) || undefined,
   };
 }
 

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { CountersignError, visibleText } from '@countersign/core';
+import { CountersignError, excerpt, visibleText } from '@countersign/core';
 import type { Discovery } from './discovery.js';
 import { errorCode } from './token-endpoint.js';
 
@@ -44,7 +44,7 @@ export function authorizationCodeOf(
     );
   const [error] = parameters.getAll('error');
   if (error !== undefined) {
-    const reason = visibleText((parameters.get('error_description') ?? '').slice(0, 200))
+    const reason = visibleText(excerpt(parameters.get('error_description') ?? '', 200))
       .replace(/\s+/g, ' ')
       .trim();
     const code = errorCode(error) ?? 'an unknown error';

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { callbackPage, PAGE_HEADERS, type CallbackOutcome } from './callback-page.js';
 
 /** Listens for the end of one sign-in, on loopback, for as long as the flow runs (R4, R8). */
@@ -18,6 +18,7 @@ export interface CallbackServer {
 }
 
 const REFUSALS = 100;
+const CONNECTIONS = 256;
 
 /** Binds the port on 127.0.0.1 and ::1; 0 takes a free one. Rejects with the system's error: EADDRINUSE. */
 export async function startCallbackServer(port: number): Promise<CallbackServer> {
@@ -105,8 +106,22 @@ function listening(
   host: string,
   port: number,
 ): Promise<Server> {
-  const server = createServer({ headersTimeout: 5000, requestTimeout: 5000, maxHeaderSize: 16_384 }, handler);
-  server.maxConnections = 512;
+  const server = createServer(
+    {
+      headersTimeout: 5000,
+      requestTimeout: 5000,
+      connectionsCheckingInterval: 1000,
+      maxHeaderSize: 65_536, // the cookies of everything else on localhost come along
+    },
+    handler,
+  );
+  // The newest is heard: whoever holds the others open keeps no browser out.
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket.once('close', () => sockets.delete(socket)));
+    const [oldest] = sockets;
+    if (sockets.size > CONNECTIONS) oldest?.destroy();
+  });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port, exclusive: true }, () => {

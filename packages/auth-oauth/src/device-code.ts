@@ -120,16 +120,16 @@ async function begin(
     verificationUri,
     complete: pageUrl(verification_uri_complete),
     expiresIn: positive(expires_in, 1800),
-    interval: Math.min(60, positive(interval, 5)),
+    interval: Math.min(60, Math.max(1, positive(interval, 5))),
   };
 }
 
-/** A page that a person is sent to (R1): http(s) only, re-serialised unless it is plain already. */
+/** A page that a person is sent to (R1): https or loopback, without a user name, re-serialised but for the slash that an empty path gets. */
 function pageUrl(value: unknown): string | undefined {
   if (typeof value !== 'string' || value.length > 8192 || !URL.canParse(value)) return undefined;
   const url = new URL(value);
-  if (!isSecure(url)) return undefined;
-  return /^[\x21-\x7e]+$/.test(value) ? value : url.href;
+  if (!isSecure(url) || url.username || url.password) return undefined;
+  return `${value}/` === url.href ? value : url.href;
 }
 
 const positive = (value: unknown, otherwise: number): number => {

@@ -1,4 +1,4 @@
-import { CountersignError, isCountersignError, type AuthProvider, type Interaction } from '@countersign/core';
+import { CountersignError, excerpt, isCountersignError, type AuthProvider, type Interaction } from '@countersign/core';
 import { authorizationCode } from './authorization-code.js';
 import { keptChallenge, resourceOf, scopeFor, tokenEndpointOf, type OAuthContext } from './context.js';
 import { isAlive, without, withTokens, type Credential, type KeptChallenge, type Usable } from './credential.js';
@@ -118,10 +118,7 @@ export function interactiveOAuth(context: OAuthContext): AuthProvider {
       );
     await stored.note(used, challenge);
     throw context.loginRequired(
-      `the request wants more scopes (${missing
-        .join(' ')
-        .slice(0, 200)
-        .replace(/[^\x21-\x7e ]/g, '?')})`,
+      `the request wants more scopes (${excerpt(missing.join(' '), 200).replace(/[^\x21-\x7e …]/g, '?')})`,
     );
   }
 

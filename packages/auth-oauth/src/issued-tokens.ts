@@ -1,8 +1,7 @@
-import { CountersignError, type IssuedTokens } from '@countersign/core';
+import { CountersignError, excerpt, type IssuedTokens } from '@countersign/core';
 import { chooseAuthMethod, type Client } from './client-auth.js';
 import type { OAuthContext } from './context.js';
 import type { Discovery } from './discovery.js';
-import { AUTH_METHODS } from './options.js';
 import { clientFor, registrationFor } from './registration.js';
 import type { Flow } from './sign-in.js';
 
@@ -11,8 +10,16 @@ export const issuedTokens: Flow = async ({ context, found, interaction: { tokens
   const { accessToken, refreshToken, expiresAt, scope, issuer } = tokens as IssuedTokens;
   const { clock, conceal } = context.services;
   for (const secret of [accessToken, refreshToken, tokens?.client?.secret]) if (secret !== undefined) conceal(secret);
-  if (issuer !== undefined && issuer !== found.issuer)
-    throw refused(context, `they were issued by another authorization server than ${new URL(found.issuer).origin}`);
+  // R5, R7: whom the server names today must not get what another issued.
+  if ((issuer ?? context.options.issuer) !== found.issuer)
+    throw refused(
+      context,
+      issuer === undefined
+        ? 'nothing tells who issued them; set "issuer"'
+        : `they were issued by another authorization server than ${new URL(found.issuer).origin}`,
+    );
+  if (!/^[\x21-\x7e]+$/.test(accessToken))
+    throw refused(context, "the access token holds characters that a header can't carry");
   const askedAt = clock.now();
   if (refreshToken === undefined && expiresAt !== undefined && expiresAt.getTime() <= askedAt)
     throw refused(context, 'the access token has ended, and there is no refresh token');
@@ -46,11 +53,18 @@ async function clientOf(
   if (clientId !== undefined && clientId !== client.id)
     throw refused(context, 'they were issued to another client than "clientId"');
   const { id, secret, authMethod } = client;
-  const means = { secret: secret !== undefined, key: false, certificate: false };
-  const method =
-    AUTH_METHODS.find((one) => one === authMethod) ??
-    chooseAuthMethod(found.as.token_endpoint_auth_methods_supported, means);
-  return { id, method, dynamic: true, ...(secret === undefined ? {} : { secret }) };
+  if (secret === undefined) {
+    if (authMethod !== undefined && authMethod !== 'none')
+      throw refused(
+        context,
+        `their client authenticates by ${excerpt(authMethod, 40)}, and the means for it are not there`,
+      );
+    return { id, method: 'none', dynamic: true };
+  }
+  const known = (['client_secret_basic', 'client_secret_post', 'none'] as const).find((one) => one === authMethod);
+  const means = { secret: true, key: false, certificate: false };
+  const method = known ?? chooseAuthMethod(found.as.token_endpoint_auth_methods_supported, means);
+  return { id, secret, method, dynamic: true };
 }
 
 function refused({ services }: OAuthContext, why: string): CountersignError {

@@ -1,4 +1,4 @@
-import { CountersignError, isCountersignError, visibleText } from '@countersign/core';
+import { CountersignError, excerpt, isCountersignError, visibleText } from '@countersign/core';
 import { chooseAuthMethod, type AuthMethod, type Client } from './client-auth.js';
 import type { OAuthContext } from './context.js';
 import type { Discovery } from './discovery.js';
@@ -170,4 +170,4 @@ function refused(origin: string, status: number, json: Record<string, unknown> |
 }
 
 const words = (value: unknown): string | undefined =>
-  typeof value === 'string' ? visibleText(value.slice(0, 200)).replace(/\s+/g, ' ').trim() : undefined;
+  typeof value === 'string' ? visibleText(excerpt(value, 200)).replace(/\s+/g, ' ').trim() : undefined;

@@ -1,4 +1,4 @@
-import { CountersignError, visibleText, type AuthServices, type GuardedFetch } from '@countersign/core';
+import { CountersignError, excerpt, visibleText, type AuthServices, type GuardedFetch } from '@countersign/core';
 import type { AuthorizationServer, ClientAuth, DPoPHandle } from 'oauth4webapi';
 import { fateOf, request, REQUEST_DEADLINE, type Answer } from './http.js';
 
@@ -150,13 +150,16 @@ function description(value: unknown, wanted: TokenRequest): string | undefined {
   const secrets = [...sent.map((one) => one[1]), ...(wanted.secrets ?? [])];
   if (secrets.some((secret) => secret !== undefined && repeats(value, secret)) || /\b[\w-]{40,}\b/.test(value))
     return undefined;
-  return visibleText(value.slice(0, 200)).replace(/\s+/g, ' ').trim();
+  return visibleText(excerpt(value, 200)).replace(/\s+/g, ' ').trim();
 }
 
 const SENT_SECRETS = new Set(['code', 'code_verifier', 'refresh_token', 'assertion', 'subject_token', 'device_code']);
 
 function repeats(text: string, sent: string): boolean {
-  return [sent, encodeURIComponent(sent), Buffer.from(sent).toString('base64')].some((form) => text.includes(form));
+  const form = new URLSearchParams({ sent }).toString().slice('sent='.length);
+  const encoded = [encodeURIComponent(sent), form].map((one) => one.toLowerCase()); // hexadecimal digits are of either case
+  if (encoded.some((one) => text.toLowerCase().includes(one))) return true;
+  return text.includes(sent) || text.includes(Buffer.from(sent).toString('base64'));
 }
 
 /** The refusal as people meet it. A 401 or 403 that stays is UNAUTHORIZED's exit code, by TOKEN_REQUEST_FAILED. */

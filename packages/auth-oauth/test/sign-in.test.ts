@@ -7,7 +7,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { closeEverything, signInAt, startOidc, type Oidc } from '@countersign/test-servers';
 import { createServer, request as send, type Server } from 'node:http';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { call, client, person, storedCredential } from './support.js';
 
 let oidc: Oidc;
@@ -160,6 +160,24 @@ describe('the callback', () => {
     expect(await call(app, oidc.resource)).toBe(200);
     expect(pages.length).toBeGreaterThanOrEqual(100);
     expect(JSON.stringify([log, browser.events, pages])).not.toMatch(/FORGED|forged/);
+  });
+
+  test('is heard however many connections are held open, and whatever cookies localhost has', async () => {
+    const held: Socket[] = [];
+    const browser = person(async (url) => {
+      const callback = callbackOf(url);
+      for (let n = 0; n < 600; n++) {
+        const socket = connect(Number(callback.port), '127.0.0.1').on('error', () => undefined);
+        await once(socket, 'connect');
+        held.push(socket);
+      }
+      const { url: answer } = await signInAt(url, { visit: false });
+      expect((await knock(answer, { cookie: `a=${'x'.repeat(20_000)}` })).status).toBe(200);
+    });
+    const { app } = await start({ interaction: browser });
+    await app.login('server');
+    await browser.settled();
+    for (const socket of held) socket.destroy();
   });
 
   test('is static, is not cached, runs nothing and tells the next page nothing; a second one is refused', async () => {

@@ -95,7 +95,7 @@ function parseTransport(text: string): 'streamable-http' | 'sse' {
 }
 
 /** R15: a credential is named, never written, on a command line that every process of the machine can read. */
-function parseHeader(text: string): [string, string] {
+export function parseHeader(text: string): [string, string] {
   const colon = text.indexOf(':');
   const name = text.slice(0, colon).trim();
   const value = text.slice(colon + 1).trim();

@@ -111,25 +111,44 @@ test('a sign-in of its own stays, and the tokens of mcp-remote with it', async (
 });
 
 const signedIn = { access_token: 'canary-access', token_type: 'Bearer', refresh_token: 'canary-refresh' };
+const client = { client_id: 'c' };
 
 test.each([
-  [
-    'another issuer',
-    { ...signedIn, issuer: 'https://elsewhere.example' },
-    { client_id: 'c' },
-    'another authorization server',
-  ],
+  ['another issuer', { ...signedIn, issuer: 'https://elsewhere.example' }, client, 'another authorization server'],
+  ['no issuer', { ...signedIn, issuer: undefined }, client, 'who issued them'],
   ['no client', signedIn, undefined, 'which client'],
-  ['an end without a refresh token', { access_token: 'canary-access', expires_at: 1 }, { client_id: 'c' }, 'has ended'],
-  ['a file that is no JSON', '{"access_token": "canary-access', { client_id: 'c' }, 'has no sign-in'],
-  ['a file without a token', { access_token: 7 }, { client_id: 'c' }, 'has no sign-in'],
-])('refuses %s, and leaves the file', async (_name, tokens, client, message) => {
-  const file = await plant(tokens, client);
+  [
+    'a client without its key',
+    signedIn,
+    { ...client, token_endpoint_auth_method: 'private_key_jwt' },
+    'private_key_jwt',
+  ],
+  [
+    'a client without its secret',
+    signedIn,
+    { ...client, token_endpoint_auth_method: 'client_secret_post' },
+    'the means',
+  ],
+  ['an end without a refresh token', { ...signedIn, refresh_token: '', expires_at: 1 }, client, 'has ended'],
+  ['a token that no header carries', { ...signedIn, access_token: 'canary\naccess' }, client, "can't carry"],
+  ['a file that is no JSON', '{"access_token": "canary-access', client, 'has no sign-in'],
+  ['a file without a token', { access_token: 7 }, client, 'has no sign-in'],
+])('refuses %s, and leaves the file', async (_name, tokens, registered, message) => {
+  const file = await plant(tokens, registered);
   const { code, stdout, stderr } = await countersign('import', 'mcp-remote', 'orders');
   expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
   expect(stderr).toContain(message);
   expect(stderr).not.toContain('canary');
   expect(await readFile(file, 'utf8')).toContain('access');
+});
+
+test.each([
+  ['--header', 'X-Api-Key: canary-literal'],
+  ['--authorize-param', 'client_secret=canary-literal'],
+])('takes no secret on the command line: %s', async (...flag) => {
+  const { code, stderr } = await countersign('import', 'mcp-remote', 'orders', ...flag);
+  expect(code).toBe(2);
+  expect(stderr).not.toContain('canary');
 });
 
 test('follows no link, and takes nothing from a server without OAuth or a program that it does not know', async () => {
@@ -151,7 +170,8 @@ async function plant(tokens: unknown, client: unknown): Promise<string> {
   const directory = join(folder, 'mcp-remote-v1');
   await mkdir(directory, { recursive: true });
   const base = join(directory, createHash('md5').update(oidc.resource).digest('hex'));
-  await writeFile(`${base}_tokens.json`, typeof tokens === 'string' ? tokens : JSON.stringify(tokens));
+  const kept = typeof tokens === 'string' ? tokens : JSON.stringify({ issuer: oidc.issuer, ...(tokens as object) });
+  await writeFile(`${base}_tokens.json`, kept);
   await writeFile(`${base}_client_info.json`, client ? JSON.stringify(client) : '');
   await chmod(`${base}_tokens.json`, 0o600);
   return `${base}_tokens.json`;

@@ -9,7 +9,7 @@ export {
 export { HeaderFields } from './header-fields.js';
 export { systemClock, type Clock } from './clock.js';
 export { silentLog, type Log } from './log.js';
-export { visibleJson, visibleText } from './visible-text.js';
+export { excerpt, visibleJson, visibleText } from './visible-text.js';
 export { parseChallenges, type Challenge } from './challenges.js';
 export { Template, type BoundTemplate, type Reference } from './template.js';
 export type {

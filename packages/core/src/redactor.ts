@@ -26,7 +26,11 @@ export interface Redactor {
 
 const MASK = '[redacted]';
 const MINIMUM = 8;
-const SCHEME = /^[A-Za-z][\w-]*[ ]+(?=\S)/;
+/** Schemes of an Authorization header: they are no secret, and what follows them is one by itself. */
+const SCHEME =
+  /^(?:basic|bearer|digest|dpop|gnap|hawk|hoba|key|mutual|negotiate|ntlm|oauth|privatetoken|scram-[\w-]+|sharedkey|signature|ssws|token|vapid|api-?key|aws4-[\w-]+) +(?=\S)/i;
+/** What may be a scheme of somebody's own, or the first word of a passphrase. */
+const WORD = /^[A-Za-z][\w-]* +(?=\S)/;
 const BASIC = /^basic +(?=\S)/i;
 const CAPACITY = 2048;
 /** Computed values come and go with each request; the newest are the ones that can still be printed. */
@@ -44,16 +48,20 @@ export function createRedactor(): Redactor {
     redactor.conceal(pair.slice(pair.indexOf(':') + 1), isPassing);
   }
 
+  function keep(value: string, isPassing: boolean): void {
+    const secrets = isPassing ? passing : lasting;
+    if (value.length < MINIMUM || lasting.has(value) || secrets.has(value)) return;
+    secrets.set(value, []); // its forms are not computed before something is to be printed
+    if (secrets.size > (isPassing ? PASSING_CAPACITY : CAPACITY)) secrets.delete(secrets.keys().next().value as string);
+    patterns = undefined;
+  }
+
   const redactor: Redactor = {
     conceal(secret, isPassing = false) {
       const value = secret.replace(SCHEME, '').trim();
       if (BASIC.test(secret)) concealBasic(value, isPassing);
-      const secrets = isPassing ? passing : lasting;
-      if (value.length < MINIMUM || lasting.has(value) || secrets.has(value)) return;
-      secrets.set(value, []); // its forms are not computed before something is to be printed
-      if (secrets.size > (isPassing ? PASSING_CAPACITY : CAPACITY))
-        secrets.delete(secrets.keys().next().value as string);
-      patterns = undefined;
+      keep(value, isPassing);
+      keep(value.replace(WORD, ''), isPassing);
     },
     redact(text) {
       patterns ??= [lasting, passing]
@@ -86,10 +94,11 @@ function forms(secret: string): string[] {
       encoded.length - ((Buffer.byteLength(secret) + shift) % 3 === 0 ? 0 : 1),
     );
   });
+  const encoded = [encodeURIComponent(secret), new URLSearchParams({ s: secret }).toString().slice(2)];
   const all = [
     secret,
-    encodeURIComponent(secret),
-    new URLSearchParams({ s: secret }).toString().slice(2),
+    ...encoded,
+    ...encoded.map((text) => text.replace(/%[\dA-F]{2}/g, (byte) => byte.toLowerCase())),
     JSON.stringify(secret).slice(1, -1),
     JSON.stringify(JSON.stringify(secret)).slice(3, -3), // an answer that holds JSON as text
     ...base64,

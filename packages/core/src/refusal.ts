@@ -3,6 +3,7 @@ import { peekBody } from './body-limits.js';
 import { parseChallenges } from './challenges.js';
 import { CountersignError } from './errors.js';
 import type { ExchangeResponse } from './exchange.js';
+import { excerpt } from './visible-text.js';
 
 /** A 401 or 403 that stayed, as an error: what the server said, whose credential it was, what to do. Reads at most 4 KB of the body. */
 export async function refusal(
@@ -23,7 +24,7 @@ export async function refusal(
     challenges.map(({ parameters }) => parameters['error_description'] ?? parameters['error']).find(Boolean) ??
     sentence(text);
   const remedy = meaning ? { remedy: meaning.remedy } : {};
-  const says = said ? ` It says: ${JSON.stringify(said.slice(0, 400))}.` : '';
+  const says = said ? ` It says: ${JSON.stringify(excerpt(said, 400))}.` : '';
   const whose =
     methods.length > 0
       ? `the credential of ${methods.join(' and ')}${status?.source ? ` (${status.source})` : ''}`

@@ -3,6 +3,7 @@ import { CountersignError } from './errors.js';
 import type { ExchangeResponse } from './exchange.js';
 import { sentence } from './refusal.js';
 import type { TransportServices } from './transport-provider.js';
+import { excerpt } from './visible-text.js';
 
 /** The whole body as text. Throws TOO_LARGE beyond `maxBytes`, and destroys the body then. */
 export async function readText(body: Readable, maxBytes: number): Promise<string> {
@@ -23,8 +24,8 @@ export async function refusedResponse(
   { server: { name }, redact }: Pick<TransportServices, 'server' | 'redact'>,
 ): Promise<CountersignError> {
   const { status, statusText, body } = response;
-  const reason = sentence(await readText(body, 65_536).catch(() => ''))?.slice(0, 200);
-  const says = reason ? ` It says: ${JSON.stringify(redact(reason))}.` : '';
+  const reason = sentence(await readText(body, 65_536).catch(() => ''));
+  const says = reason ? ` It says: ${JSON.stringify(excerpt(redact(reason), 200))}.` : '';
   const answer = `${status}${statusText ? ` ${redact(statusText)}` : ''}`;
   return new CountersignError('SERVER_ERROR', `Server ${name} answered ${request} with ${answer}.${says}`, {
     server: name,

@@ -59,3 +59,12 @@ function escaped(character: string): string {
 }
 
 const unit = (code: number): string => `\\u${code.toString(16).padStart(4, '0')}`;
+
+/**
+ * The beginning of what others wrote, cut between words: a secret that a cut went through would not be known to the redactor any more (R14).
+ */
+export function excerpt(text: string, limit: number): string {
+  if (text.length <= limit) return text;
+  const whole = text.slice(0, limit + 1).replace(/\S*$/, '');
+  return `${whole.trimEnd()}…`;
+}

@@ -33,6 +33,16 @@ test('says whose credential was refused, and what the server said', async () => 
   });
 });
 
+test('cuts what the server said between words, so that no part of a secret is left', async () => {
+  const secret = 'canary-api-key-0123456789-abcdefghij';
+  for (let before = 350; before < 402; before++) {
+    const error_description = `${'z '.repeat(before / 2)}${secret}${'.'.repeat(before % 2)} and more`;
+    const { message } = (await refused(401, { error_description }, {}, { method: 'key' })) as Error;
+    expect(message.replaceAll(secret, '')).not.toContain('canary');
+    expect(message.length).toBeLessThan(520);
+  }
+});
+
 test.each([
   [403, {}, 'FORBIDDEN', /"headers" or "auth"/],
   [401, {}, 'UNAUTHORIZED', /"headers" or "auth"/],

@@ -41,6 +41,19 @@ describe('the redactor', () => {
     expect(redactor.redact('token=abcdefgh123')).toBe('token=[redacted]');
   });
 
+  test('takes no first word of a passphrase for a scheme', () => {
+    const redactor = createRedactor();
+    redactor.conceal('Passphrase-of-many words');
+    expect(redactor.redact('bad key Passphrase-of-many words.')).toBe('bad key [redacted].');
+    expect(redactor.redact('key=Passphrase-of-many+words')).toBe('key=[redacted]');
+  });
+
+  test('knows URL-encoding in either case', () => {
+    const redactor = createRedactor();
+    redactor.conceal('can/ary+12345=');
+    expect(redactor.redact('can%2fary%2b12345%3d CAN can%2Fary%2B12345%3D')).toBe('[redacted] CAN [redacted]');
+  });
+
   test('knows the name and password inside of Basic', () => {
     const redactor = createRedactor();
     redactor.conceal(`Basic ${Buffer.from('user:pass-word-1').toString('base64')}`);

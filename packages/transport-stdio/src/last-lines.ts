@@ -1,4 +1,4 @@
-import { visibleText } from '@countersign/core';
+import { excerpt, visibleText } from '@countersign/core';
 
 const KEPT_BYTES = 16_384;
 const SHOWN_LINES = 10;
@@ -22,6 +22,6 @@ export class LastLines {
       .map((line) => line.trim())
       .filter(Boolean);
     if (this.#tail.length === KEPT_BYTES) lines.shift(); // its beginning is cut off, perhaps within a secret
-    return lines.slice(-SHOWN_LINES).map((line) => visibleText(line.slice(0, SHOWN_CHARACTERS)));
+    return lines.slice(-SHOWN_LINES).map((line) => visibleText(excerpt(line, SHOWN_CHARACTERS)));
   }
 }

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import {
   CountersignError,
   discard,
+  excerpt,
   Handshake,
   isCountersignError,
   PendingRequests,
@@ -140,7 +141,7 @@ export class StreamableHttpTransport implements Transport {
     }
     discard(response.body);
     if (response.status !== 202)
-      throw this.#serverError(`answered ${request.method} with content of type ${type.slice(0, 100) || 'none'}`); // 202: on the session's stream, then
+      throw this.#serverError(`answered ${request.method} with content of type ${excerpt(type, 100) || 'none'}`); // 202: on the session's stream, then
   }
 
   /** Reads the stream that carries a request's answer. */

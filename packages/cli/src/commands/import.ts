@@ -1,10 +1,12 @@
 import {
   CountersignError,
   findCountersignError,
+  isSensitiveName,
   type Countersign,
   type Interaction,
   type ServerSummary,
 } from '@countersign/core';
+import { parseHeader } from '../bridge-options.js';
 import type { Context, RunCommand } from '../context.js';
 import { failure } from '../failure.js';
 import { identity, type Identity } from '../identity.js';
@@ -29,6 +31,7 @@ export const run: RunCommand = async (context, [program, name], options) => {
         remedy: 'Run `countersign import mcp-remote`.',
       },
     );
+  refuseSecrets(options);
   const app = await context.app();
   const folder = mcpRemoteFolder(process.env);
   const servers = app.servers.filter((server) => (name === undefined ? usesOAuth(server) : server.name === name));
@@ -41,6 +44,16 @@ export const run: RunCommand = async (context, [program, name], options) => {
   else for (const row of rows) screen.print(line(row));
   return 0;
 };
+
+/** R15, as the bridge does. */
+function refuseSecrets({ header = [], authorizeParam = [] }: McpRemoteFlags): void {
+  header.forEach(parseHeader);
+  for (const pair of authorizeParam)
+    if (isSensitiveName(pair.split('=', 1)[0] ?? ''))
+      throw new CountersignError('USAGE', 'A secret on the command line is one that every process can read.', {
+        remedy: `Sign in anew in place of importing: \`countersign login SERVER\`.`,
+      });
+}
 
 const usesOAuth = ({ auth, url }: ServerSummary): boolean => auth.includes('oauth') && url !== undefined;
 
