@@ -144,16 +144,19 @@ async function askForUrl(
   signal: AbortSignal,
 ): Promise<URLSearchParams> {
   for (let tries = 0; tries < 100; tries++) {
-    const line = (await interaction.ask('Paste the URL that the browser ended on:', signal)).trim();
+    const line = (await interaction.ask('Paste the URL that the browser ended on:', signal)).replace(
+      /^[\s'"]+|[\s'"]+$/g,
+      '',
+    );
     signal.throwIfAborted();
     if (line === '') continue;
     const url = URL.canParse(line) ? new URL(line) : undefined;
-    if (url && url.origin === target.origin && url.pathname === target.pathname && accepts(url.searchParams))
-      return url.searchParams;
-    interaction.tell({
-      type: 'note',
-      message: `That is not the answer of this sign-in; it begins with ${target.origin}${target.pathname}`,
-    });
+    const ended = url?.origin === target.origin && url.pathname === target.pathname;
+    if (url && ended && accepts(url.searchParams)) return url.searchParams;
+    const why = ended
+      ? 'it is of another sign-in, or not whole. Open the URL above again'
+      : `that begins with ${target.origin}${target.pathname}?`;
+    interaction.tell({ type: 'note', message: `That is not the answer of this sign-in: ${why}` });
   }
   throw new CountersignError('LOGIN_FAILED', 'No pasted line was the callback URL of this sign-in.');
 }

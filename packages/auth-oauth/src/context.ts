@@ -46,7 +46,15 @@ export function oauthContext(options: OAuthOptions, services: AuthServices): OAu
     const own = configured.some(
       (one) => one !== undefined && URL.canParse(one) && new URL(one).origin === target.origin,
     );
-    return own ? services.fetch(input, init) : services.fetchNamed(input, init);
+    const answer = own ? services.fetch(input, init) : services.fetchNamed(input, init);
+    const method = init?.method ?? (input instanceof Request ? input.method : 'GET');
+    const say = (outcome: string): void =>
+      services.log.debug(`${name}: oauth ${method} ${target.origin}${target.pathname} -> ${outcome}`);
+    answer.then(
+      ({ status }) => say(String(status)),
+      () => say('no answer'),
+    );
+    return answer;
   };
   return {
     options,

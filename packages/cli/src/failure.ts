@@ -8,6 +8,9 @@ export interface Failure {
   readonly server?: string;
 }
 
+/** What a command needs behind a server's name to mean the same server: set once, from the command line. */
+export const address: { url?: URL; options: string } = { options: '' };
+
 // What people look up: the sentence that the screen begins with.
 const TITLES: Readonly<Record<string, string>> = {
   UNAUTHORIZED: '401 Unauthorized',
@@ -71,9 +74,20 @@ function named(message: string, remedy: string, code: string, server: string | u
   return {
     code,
     message,
-    remedy: server ? remedy.replaceAll('SERVER', server) : remedy,
+    remedy: addressed(server ? remedy.replaceAll('SERVER', server) : remedy),
     ...(server === undefined ? {} : { server }),
   };
+}
+
+/** A remedy's command with what it needs to be typed as it stands. */
+function addressed(remedy: string): string {
+  return remedy.replace(
+    /`countersign ([a-z]+) ([^\s`-][^\s`]*)([^`]*)`/g,
+    (_, command: string, name: string, rest: string) => {
+      const server = name === address.url?.host ? address.url.href : name;
+      return `\`countersign ${command} ${server}${rest}${address.options}\``;
+    },
+  );
 }
 
 function titled(code: string, message: string): string {

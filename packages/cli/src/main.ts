@@ -1,8 +1,9 @@
 import { CommanderError } from 'commander';
 import { CountersignError } from '@countersign/core';
 import type { GlobalOptions } from './context.js';
+import { errorText } from './error-text.js';
 import { EXIT, exitCode } from './exit-code.js';
-import { failure } from './failure.js';
+import { address, failure } from './failure.js';
 import { ownStdout } from './own-stdout.js';
 import { createProgram, type Invocation } from './program.js';
 import { createRuntime } from './runtime.js';
@@ -43,6 +44,8 @@ async function run(): Promise<number> {
   const at = Math.max(0, invocation.words.indexOf(invocation.server ?? ''));
   const named = invocation.words[at] ?? '';
   const url = /^https?:\/\//i.test(named) && URL.canParse(named) ? new URL(named) : undefined;
+  if (url) address.url = url;
+  address.options = optionsAgain(options);
   const { context, close } = createRuntime(options, screen, stdout, stop.signal, url);
   try {
     const { run: command } = await invocation.load();
@@ -59,6 +62,13 @@ async function run(): Promise<number> {
 
 function screenFor({ json = false, color = true }: GlobalOptions): Screen {
   return createScreen({ stdout, stderr: process.stderr, env: process.env, color, json });
+}
+
+/** The options that say which server and which account: a remedy's command repeats them. */
+function optionsAgain({ config, profile, auth }: GlobalOptions): string {
+  const given = Object.entries({ config, profile, auth }).filter(([, value]) => value !== undefined);
+  const quoted = (value: string): string => (/^[\w./:\\~-]+$/.test(value) ? value : JSON.stringify(value));
+  return given.map(([name, value]) => ` --${name} ${quoted(value as string)}`).join('');
 }
 
 function usage(error: unknown): unknown {
@@ -80,9 +90,13 @@ function report(screen: Screen, error: unknown, debug: boolean, server?: string)
   if (screen.json) screen.document({ error: found });
   else if (stop.exitCode === undefined)
     screen.warn(
-      `${screen.noteStyle('red', 'error')} ${screen.shown(found.message)}\n  ${screen.noteStyle('dim', screen.shown(found.remedy))}`,
+      errorText(screen, found, 'error', {
+        lead: (text) => screen.noteStyle('red', text),
+        remedy: (text) => screen.noteStyle('dim', text),
+      }),
     );
-  if (debug && error instanceof Error && error.stack) screen.warn(screen.noteStyle('dim', screen.shown(error.stack)));
+  if (debug && found.code !== 'USAGE' && error instanceof Error && error.stack)
+    screen.warn(screen.noteStyle('dim', screen.shown(error.stack)));
   return exitCode(found.code);
 }
 

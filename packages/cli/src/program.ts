@@ -148,7 +148,11 @@ const COMMANDS: readonly CommandText[] = [
 /** The commander program. It runs nothing: `chosen` is told what to run, and `print` gets the help. Throws commander's errors, and prints none of them. */
 export function createProgram(chosen: (invocation: Invocation) => void, print: (text: string) => void): Command {
   const program = new Command('countersign')
-    .configureOutput({ writeOut: print, outputError: () => undefined })
+    .configureOutput({
+      writeOut: print,
+      outputError: () => undefined,
+      getOutHelpWidth: () => process.stdout.columns || 80,
+    })
     .description(
       'Connects to MCP servers that ask for authentication, shows and debugs it, and bridges stdio clients to them.',
     )
@@ -176,7 +180,7 @@ export function createProgram(chosen: (invocation: Invocation) => void, print: (
     .option('--no-color', 'no colours (as NO_COLOR)')
     .option('--timeout <seconds>', "replaces every server's timeout", seconds)
     .option('--non-interactive', 'never ask a person: fail with LOGIN_REQUIRED instead')
-    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false, minWidthToWrap: 20 })
     .exitOverride()
     .usage('[options] [command]')
     .argument('[command...]')

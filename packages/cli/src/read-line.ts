@@ -19,11 +19,14 @@ function fromTerminal(input: Input, output: NodeJS.WritableStream): ReadLine {
     lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
     lines.setPrompt(`${question} `);
     lines.prompt();
+    let answered = false;
+    lines.once('line', () => (answered = true));
     return answer(signal, (resolve, reject) => {
       lines.once('line', resolve);
       lines.once('close', () => reject(ended()));
     }).finally(() => {
       lines.close();
+      if (!answered) output.write('\n'); // what comes next begins on a line of its own
       release(input);
     });
   };

@@ -17,10 +17,13 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(cellWidth)),
   );
   if (options.columns === undefined) return lines(head, rows, natural, options);
-  const widths = fit(natural, options.columns);
+  const whole = head.map((title, column) =>
+    Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(longestWord)),
+  );
+  const widths = fit(natural, whole, options.columns);
   if (!widths) return blocks(head, rows, options);
   const layout = new Table({
-    head: head.map(options.heading),
+    head: head.map((title, column) => options.heading(broken(title, widths[column] ?? 1))),
     colWidths: widths.map((width, column) => width + (column < widths.length - 1 ? GAP : 0)),
     wordWrap: true,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
@@ -52,9 +55,21 @@ const NO_BORDERS = Object.fromEntries(
 
 const cellWidth = (cell: string): number => (/^[ -~]*$/.test(cell) ? cell.length : stringWidth(cell));
 
-// The widest columns give first: the largest common limit under which all fit.
-function fit(natural: readonly number[], columns: number): number[] | undefined {
+// A long word may go on in the next line behind a slash, or a hyphen between letters.
+const PIECES = /(?<=\/|[a-z]-(?=[a-z]))/i;
+const longestWord = (cell: string): number =>
+  Math.max(
+    ...cell
+      .split(/\s+/)
+      .flatMap((word) => word.split(PIECES))
+      .map(cellWidth),
+  );
+
+// The widest columns give first: the largest common limit under which all fit. Words are broken only where they can't be kept whole.
+function fit(natural: readonly number[], whole: readonly number[], columns: number): number[] | undefined {
   const available = columns - GAP * (natural.length - 1);
+  const spare = available - whole.reduce((sum, width) => sum + width, 0);
+  if (spare >= 0) return shared(natural, whole, spare);
   const total = (limit: number): number => natural.reduce((sum, width) => sum + Math.min(width, limit), 0);
   let limit = Math.max(...natural);
   while (limit > NARROWEST && total(limit) > available) limit--;
@@ -69,15 +84,33 @@ function fit(natural: readonly number[], columns: number): number[] | undefined 
   return widths;
 }
 
+// Gives each column its longest word, and what is left to those that want more, the smallest wish first.
+function shared(natural: readonly number[], whole: readonly number[], spare: number): number[] {
+  const widths = [...whole];
+  const wish = (column: number): number => (natural[column] ?? 0) - (whole[column] ?? 0);
+  const columns = widths.map((_, column) => column).sort((a, b) => wish(a) - wish(b));
+  columns.forEach((column, index) => {
+    const more =
+      wish(column) <= spare / 2 ? wish(column) : Math.min(wish(column), Math.floor(spare / (columns.length - index)));
+    widths[column] = (widths[column] ?? 0) + more;
+    spare -= more;
+  });
+  return widths;
+}
+
 // cli-table3 wraps at spaces and cuts a word that is longer than its column: here such a word goes on in the next line.
 function broken(cell: string, width: number): string {
   return cell.replace(/\S+/g, (word) => {
     if (stringWidth(word) <= width || word.includes('\x1b')) return word;
     const lines = [''];
-    for (const { segment } of new Intl.Segmenter().segment(word)) {
+    const add = (part: string): void => {
       const line = lines[lines.length - 1] ?? '';
-      if (stringWidth(line + segment) > width) lines.push(segment);
-      else lines[lines.length - 1] = line + segment;
+      if (line !== '' && stringWidth(line + part) > width) lines.push(part);
+      else lines[lines.length - 1] = line + part;
+    };
+    for (const piece of word.split(PIECES)) {
+      if (stringWidth(piece) <= width) add(piece);
+      else for (const { segment } of new Intl.Segmenter().segment(piece)) add(segment);
     }
     return lines.join('\n');
   });

@@ -82,9 +82,15 @@ test('takes what mcp-remote holds, once, and renews it as its own', async () => 
   expect(await countersign('connections', 'orders')).toMatchObject({ code: 0 });
   expect({ refreshes: oidc.refreshes, reuses: oidc.reuses }).toEqual({ refreshes: 1, reuses: 0 });
 
-  const again = await countersign('import', 'mcp-remote', 'orders');
-  expect(again).toMatchObject({ code: 3, stderr: expect.stringContaining('mcp-remote has no sign-in to') });
+  expect(await countersign('import', 'mcp-remote', 'orders')).toMatchObject({
+    code: 0,
+    stdout: 'orders: nothing taken: it is signed in already\n',
+  });
   await countersign('logout', 'orders');
+  expect(await countersign('import', 'mcp-remote', 'orders')).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining('mcp-remote has no sign-in to'),
+  });
 });
 
 test('finds what was kept under flags, for a URL without a configuration', async () => {

@@ -31,10 +31,11 @@ const countersign = (...more: string[]) => place.run(words(...more));
 
 describe('login', () => {
   test('prints the URL alone on its line, listens with stdin at its end, and keeps the credential', async () => {
-    const running = place.start(words('login', 'acme', '--no-browser'));
+    const running = place.start(words('login', 'acme', '--no-browser', '--debug'));
     await fetch(await shownUrl(running));
     const { code, stdout, stderr } = await running.ended;
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(code).toBe(0);
+    expect(stderr).toContain(`debug acme: oauth POST http://${demo.authority}/token -> 200\n`);
     expect(stdout).toContain(`Started callback server on http://localhost:${callbackPort}\n`);
     expect(stdout).toContain(`ssh -L ${callbackPort}:localhost:${callbackPort} `);
     expect(stdout).toContain('OAuth authentication successful\n');
@@ -117,7 +118,9 @@ describe('login', () => {
   test('with --non-interactive asks nobody, and ends with 3 and the command to run', async () => {
     const ended = await countersign('--non-interactive', 'login', 'acme', '--json');
     expect(ended).toMatchObject({ code: 3, stderr: '' });
-    expect(ended.json).toMatchObject({ error: { code: 'LOGIN_REQUIRED', remedy: 'Run `countersign login acme`.' } });
+    expect(ended.json).toMatchObject({
+      error: { code: 'LOGIN_REQUIRED', remedy: `Run \`countersign login acme --config ${config}\`.` },
+    });
   });
 
   test('into a server without a sign-in is a usage error', async () => {
@@ -136,7 +139,7 @@ describe('signed out', () => {
           name: 'acme',
           auth: ['oauth'],
           state: 'login_required',
-          error: { code: 'LOGIN_REQUIRED', remedy: 'Run `countersign login acme`.' },
+          error: { code: 'LOGIN_REQUIRED', remedy: `Run \`countersign login acme --config ${config}\`.` },
         },
       ],
     });
@@ -154,6 +157,11 @@ describe('signed out', () => {
       stdout: '',
       stderr: expect.stringContaining('countersign login acme') as unknown,
     });
+  });
+
+  test('a server that is given by its URL is named by it', async () => {
+    const url = `http://${demo.host}/mcp`;
+    expect((await place.run(['call', url, 'greet', 'name=x'])).stderr).toContain(`countersign login ${url}\``);
   });
 
   test('logout is done all the same', async () => {

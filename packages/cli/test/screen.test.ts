@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { errorText } from '../src/error-text.js';
 import { printTable } from '../src/print-table.js';
 import { createScreen, type ScreenOptions } from '../src/screen.js';
 
@@ -101,6 +102,24 @@ describe('a table', () => {
     if (columns >= 30) expect(text).toContain('\\u001b[31mred');
   });
 
+  test('keeps words whole where they fit, and breaks long ones behind a slash or a hyphen', () => {
+    const { screen, written } = recorded({ color: false, tty: true, columns: 80 });
+    const titles = ['NAME', 'TRANSPORT', 'AUTH', 'STATE', 'PROTOCOL', 'TOOLS/RES/PROMPTS', 'LATENCY', 'CREDENTIAL'];
+    printTable(screen, titles, [
+      ['reports', 'streamable-http', 'oauth', 'login required', '2025-11-25', '13/7/4', '157 ms', 'OAuth sign-in'],
+    ]);
+    expect(written.out).toBe(
+      [
+        'NAME     TRANSPORT    AUTH   STATE     PROTOCOL    TOOLS/    LATENCY  CREDENTIAL',
+        '                                                   RES/',
+        '                                                   PROMPTS',
+        'reports  streamable-  oauth  login     2025-11-25  13/7/4    157 ms   OAuth',
+        '         http                required                                 sign-in',
+        '',
+      ].join('\n'),
+    );
+  });
+
   test('becomes a block for each row where there is no room for columns', () => {
     expect(print(10)).toContain('NAME echo\nDESCRIPTION Echoes');
   });
@@ -108,4 +127,13 @@ describe('a table', () => {
   test('has one line for each row where nobody sees it', () => {
     expect(print(undefined).trimEnd().split('\n')).toHaveLength(4);
   });
+});
+
+test('an error is broken between words to fit the terminal, and whole where nobody sees it', () => {
+  const failure = { message: 'one two three four', remedy: 'five six https://h/long-url-that-stays-whole' };
+  const plain = { lead: (text: string) => `<${text}>`, remedy: (text: string) => text };
+  const at = (columns: number | undefined): string =>
+    errorText({ columns, shown: (text) => text }, failure, 'error', plain);
+  expect(at(16)).toBe('<error> one two\n  three four\n  five six\n  https://h/long-url-that-stays-whole');
+  expect(at(undefined)).toBe('<error> one two three four\n  five six https://h/long-url-that-stays-whole');
 });

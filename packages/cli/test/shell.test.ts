@@ -5,6 +5,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { openHistory } from '../src/shell/history.js';
 import { notificationText } from '../src/shell/notifications.js';
+import { namesServer } from '../src/shell/run-line.js';
+import { verbs } from '../src/shell/verbs.js';
 import { wordsOf } from '../src/shell/words.js';
 
 describe("the words of a shell's line", () => {
@@ -29,6 +31,25 @@ describe("the words of a shell's line", () => {
         expect(bare(wordsOf(line).join(''))).toBe(bare(line));
       }),
     );
+  });
+});
+
+describe('a line, where there is one server', () => {
+  test.each([
+    ['logout', '', false],
+    ['logout', 'orders', true],
+    ['logout', 'nope', true],
+    ['headers', 'nope', true],
+    ['call', 'echo message=hi', false],
+    ['call', 'echo {"message":1}', false],
+    ['call', 'echo', false],
+    ['call', 'orders echo message=hi', true],
+    ['call', 'nope echo message=hi', true],
+    ['read', 'demo://a?b=c', false],
+    ['read', 'nope demo://a', true],
+  ])('/%s %s names it or another: %s', (verb, rest, expected) => {
+    const words = rest.split(' ').filter(Boolean);
+    expect(namesServer(verbs[verb] as { usage: string }, words, 'orders')).toBe(expected);
   });
 });
 

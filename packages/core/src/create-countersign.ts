@@ -99,7 +99,7 @@ export async function createCountersign(options: CountersignOptions): Promise<Co
       throw new CountersignError(
         'USAGE',
         `Server ${name} has no credential that a person signs in for (it uses ${methodsOf(open(name).chain).join(', ') || 'none'}).`,
-        { server: name, remedy: 'Nothing needs to be done.' },
+        { server: name, remedy: 'There is nothing to sign in to: use the server as it is.' },
       );
     for (const { provider } of able) await provider.login?.(person, signal);
   }

@@ -16,7 +16,7 @@ export const ERROR_CODES = {
   CALLBACK_SERVER_FAILED: {
     when: 'Failed to start OAuth callback server: its port is taken or not allowed.',
     remedy:
-      'Stop the program that holds the port, or set "callbackPort" (or "redirectUri") in the server\'s "auth" to one that is registered and free.',
+      'Stop the program that holds the port, or set "callbackPort" (or "redirectUri") in the server\'s "auth" to one that is registered and free: 0 is any, where the server takes any loopback port. Without "clientId" a free one is taken, where the server registers clients.',
   },
   CONFIG_INVALID: {
     when: 'The configuration does not fit its schema.',

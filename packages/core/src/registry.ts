@@ -78,14 +78,18 @@ function unknown(
   const types = installed.map(({ type }) => type);
   const near = nearest(name, [...types, ...own]);
   const hint = near && near !== name ? ` Did you mean "${near}"?` : '';
+  const known = types.length > 0 ? ` (installed: ${types.join(', ')})` : '';
   const pkg = own.includes(name)
     ? `@countersign/${kind}-${name}`
     : `countersign-${kind}-${/^[\w-]{1,60}$/.test(name) ? name : 'NAME'}`;
   throw new CountersignError(
     code,
-    `No installed plugin has the ${what} ${JSON.stringify(name.slice(0, 60))} (installed: ${types.join(', ') || 'none'}).${hint}`,
+    `No installed plugin has the ${what} ${JSON.stringify(name.slice(0, 60))}${known}.${hint}`,
     {
-      remedy: `npm i ${pkg}, and pass it in \`plugins\`, or list it under "countersign": { "plugins": ["${pkg}"] }.`,
+      // No package is advised by the name of what may be a slip of the pen.
+      remedy: hint
+        ? `Write "${near}".`
+        : `npm i ${pkg}, and pass it in \`plugins\`, or list it under "countersign": { "plugins": ["${pkg}"] }.`,
     },
   );
 }

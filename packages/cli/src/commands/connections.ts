@@ -1,6 +1,7 @@
 import type { CredentialStatus } from '@countersign/core';
 import { connectAll, type ConnectionRow } from '../connect-all.js';
 import type { Context, RunCommand } from '../context.js';
+import { errorText } from '../error-text.js';
 import { exitCodeOfAll } from '../exit-code.js';
 import { fromNow } from '../identity.js';
 import { printTable } from '../print-table.js';
@@ -50,7 +51,10 @@ export function printConnections({ screen }: Context, rows: readonly ConnectionR
   for (const { name, error } of rows)
     if (error)
       screen.print(
-        `\n${screen.style('bold', screen.shown(name))}: ${screen.shown(error.message)}\n  ${screen.style('dim', screen.shown(error.remedy))}`,
+        `\n${errorText(screen, error, `${screen.shown(name)}:`, {
+          lead: (text) => screen.style('bold', text),
+          remedy: (text) => screen.style('dim', text),
+        })}`,
       );
 }
 

@@ -62,7 +62,7 @@ function refuseUnlessOAuth(app: Countersign, name: string): void {
   if (!server)
     throw new CountersignError(
       'UNKNOWN_SERVER',
-      `The configuration has no server ${JSON.stringify(name.slice(0, 80))}.`,
+      `The configuration has no server ${JSON.stringify(name.slice(0, 80))}; it has ${app.servers.map((one) => one.name).join(', ') || 'none'}.`,
     );
   if (!usesOAuth(server))
     throw new CountersignError('USAGE', `Server ${name} does not use OAuth.`, {
@@ -81,10 +81,10 @@ async function take(
 ): Promise<Taken> {
   const app = await context.app();
   try {
-    const found = await findSignIn(url as URL, flags, folder);
-    if (!found) throw nothing(name, url as URL, folder);
     const { state } = await app.status(name);
     if (state === 'ready') return { server: name, taken: false, reason: 'it is signed in already' };
+    const found = await findSignIn(url as URL, flags, folder);
+    if (!found) throw nothing(name, url as URL, folder);
     await signIn(context, name, adopting(found.tokens));
     const place = await found.setAside().catch(() => undefined);
     if (place === undefined)

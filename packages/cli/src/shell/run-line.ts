@@ -17,7 +17,7 @@ export async function runLine(context: Context, line: string): Promise<'on' | 'q
   const servers = verb.server ? (await context.app()).servers.map((server) => server.name) : [];
   const [only] = servers;
   if (verb.server === 'each' && words.length === 0) await runEach(context, verb, servers, options);
-  else if (verb.server === 'one' && only !== undefined && servers.length === 1 && words[0] !== only)
+  else if (verb.server === 'one' && only !== undefined && servers.length === 1 && !namesServer(verb, words, only))
     await verb.run(context, [only, ...words], options);
   else if (verb.server === 'one' && words.length === 0)
     throw new CountersignError('USAGE', `Which server? /${name} ${verb.usage}`, {
@@ -25,6 +25,13 @@ export async function runLine(context: Context, line: string): Promise<'on' | 'q
     });
   else await verb.run(context, words, options);
   return 'on';
+}
+
+/** Whether a line names a server though it could leave it out: the word behind those that the verb needs is none of its arguments. */
+export function namesServer({ usage }: Pick<Verb, 'usage'>, words: readonly string[], only: string): boolean {
+  const needed = usage.split(' ').filter((word) => /^[A-Z]+$/.test(word)).length - 1;
+  const next = words[needed];
+  return words[0] === only || (next !== undefined && !/^[\w.-]+:?=|^[{-]/.test(next));
 }
 
 // One server's failure is told, and the next one's turn comes.

@@ -3,9 +3,11 @@ import { CountersignError } from '@countersign/core';
 import { connectedLine } from '../commands/connections.js';
 import { connectAll } from '../connect-all.js';
 import type { Context } from '../context.js';
+import { errorText } from '../error-text.js';
 import { failure } from '../failure.js';
 import { terminalInteraction } from '../interaction.js';
 import { openInBrowser } from '../opener.js';
+import type { Screen } from '../screen.js';
 import { createCompletion } from './completion.js';
 import { openHistory } from './history.js';
 import { notificationText } from './notifications.js';
@@ -94,19 +96,19 @@ async function welcome(context: Context): Promise<void> {
     ),
   );
   for (const { name, error } of rows)
-    if (error)
-      screen.print(
-        `${screen.style('red', 'failed')} ${screen.shown(name)}: ${screen.shown(error.message)}\n  ${screen.style('dim', screen.shown(error.remedy))}`,
-      );
+    if (error) screen.print(errorText(screen, error, `failed ${screen.shown(name)}:`, onStdout(screen)));
   screen.print('Type /help for the commands, /quit to end.');
 }
 
+const onStdout = (screen: Screen) => ({
+  lead: (text: string) => screen.style('red', text),
+  remedy: (text: string) => screen.style('dim', text),
+});
+
 function tell({ screen, debug }: Context, error: unknown): void {
-  const { message, remedy } = failure(error);
-  screen.print(
-    `${screen.style('red', 'error')} ${screen.shown(message)}\n  ${screen.style('dim', screen.shown(remedy))}`,
-  );
-  if (debug.enabled && error instanceof Error && error.stack)
+  const found = failure(error);
+  screen.print(errorText(screen, found, 'error', onStdout(screen)));
+  if (debug.enabled && found.code !== 'USAGE' && error instanceof Error && error.stack)
     screen.print(screen.style('dim', screen.shown(error.stack)));
 }
 
