@@ -76,7 +76,7 @@ async function connectOne(context: Context, app: Countersign, server: ServerSumm
     };
   } catch (error) {
     if (context.signal.aborted) throw error;
-    const { code, message, remedy } = failure(error, server.name);
+    const { code, message, remedy } = failure(error, server.name, context.address);
     return {
       ...base,
       state: code === 'LOGIN_REQUIRED' ? 'login_required' : 'failed',

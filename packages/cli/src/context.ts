@@ -1,5 +1,6 @@
 import type { Countersign, Interaction } from '@countersign/core';
 import type { Connection } from './connection.js';
+import type { Address } from './failure.js';
 import type { Notification } from './shell/notifications.js';
 import type { Screen } from './screen.js';
 
@@ -23,6 +24,7 @@ export interface GlobalOptions {
 /** What a command works with. One command line has one, and the shell one for each line. */
 export interface Context {
   readonly options: GlobalOptions;
+  readonly address: Address;
   readonly screen: Screen;
   /** Aborts when the person or the system wants the work to stop. */
   readonly signal: AbortSignal;

@@ -8,8 +8,12 @@ export interface Failure {
   readonly server?: string;
 }
 
-/** What a command needs behind a server's name to mean the same server: set once, from the command line. */
-export const address: { url?: URL; options: string } = { options: '' };
+/** How the command line named its server and its configuration: a remedy's command repeats it. */
+export interface Address {
+  readonly url?: URL | undefined;
+  /** " --config FILE --profile NAME", or nothing. */
+  readonly options: string;
+}
 
 // What people look up: the sentence that the screen begins with.
 const TITLES: Readonly<Record<string, string>> = {
@@ -23,7 +27,12 @@ const CONNECTION_CLOSED = -32000;
 const REQUEST_TIMEOUT = -32001;
 
 /** Makes of any thrown value what a person or a program can act on. Reads nothing but codes and messages: no body, no stack. */
-export function failure(error: unknown, server?: string): Failure {
+export function failure(error: unknown, server?: string, address?: Address): Failure {
+  const told = tell(error, server);
+  return address ? { ...told, remedy: addressed(told.remedy, address) } : told;
+}
+
+function tell(error: unknown, server?: string): Failure {
   const known = findCountersignError(error);
   if (known) return named(titled(known.code, known.message), known.remedy, known.code, known.server ?? server);
   const { message, code } = plain(error);
@@ -74,19 +83,17 @@ function named(message: string, remedy: string, code: string, server: string | u
   return {
     code,
     message,
-    remedy: addressed(server ? remedy.replaceAll('SERVER', server) : remedy),
+    remedy: server ? remedy.replaceAll('SERVER', server) : remedy,
     ...(server === undefined ? {} : { server }),
   };
 }
 
 /** A remedy's command with what it needs to be typed as it stands. */
-function addressed(remedy: string): string {
+function addressed(remedy: string, { url, options }: Address): string {
   return remedy.replace(
     /`countersign ([a-z]+) ([^\s`-][^\s`]*)([^`]*)`/g,
-    (_, command: string, name: string, rest: string) => {
-      const server = name === address.url?.host ? address.url.href : name;
-      return `\`countersign ${command} ${server}${rest}${address.options}\``;
-    },
+    (_, command: string, name: string, rest: string) =>
+      `\`countersign ${command} ${name === url?.host ? url.href : name}${rest}${options}\``,
   );
 }
 

@@ -3,7 +3,7 @@ import { CountersignError } from '@countersign/core';
 import type { GlobalOptions } from './context.js';
 import { errorText } from './error-text.js';
 import { EXIT, exitCode } from './exit-code.js';
-import { address, failure } from './failure.js';
+import { failure, type Address } from './failure.js';
 import { ownStdout } from './own-stdout.js';
 import { createProgram, type Invocation } from './program.js';
 import { createRuntime } from './runtime.js';
@@ -16,6 +16,7 @@ const words = process.argv.slice(2);
 // Known before the command line is: a mistake in it is answered in the form that was asked for.
 const plain = screenFor({ json: words.includes('--json'), color: !words.includes('--no-color') });
 
+let address: Address = { options: '' };
 let current = plain; // The screen that knows what to hide.
 
 process.on('uncaughtException', (error) => crash(error));
@@ -44,9 +45,8 @@ async function run(): Promise<number> {
   const at = Math.max(0, invocation.words.indexOf(invocation.server ?? ''));
   const named = invocation.words[at] ?? '';
   const url = /^https?:\/\//i.test(named) && URL.canParse(named) ? new URL(named) : undefined;
-  if (url) address.url = url;
-  address.options = optionsAgain(options);
-  const { context, close } = createRuntime(options, screen, stdout, stop.signal, url);
+  address = { url, options: optionsAgain(options) };
+  const { context, close } = createRuntime(options, screen, stdout, stop.signal, address);
   try {
     const { run: command } = await invocation.load();
     return await stop.race(
@@ -85,7 +85,7 @@ function usage(error: unknown): unknown {
 
 // Tells the error in the form that was asked for, and answers the exit code.
 function report(screen: Screen, error: unknown, debug: boolean, server?: string): number {
-  const found = failure(error, server);
+  const found = failure(error, server, address);
   screen.progress(undefined);
   if (screen.json) screen.document({ error: found });
   else if (stop.exitCode === undefined)

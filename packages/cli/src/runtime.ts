@@ -1,6 +1,7 @@
 import { CountersignError, type Countersign, type Interaction } from '@countersign/core';
 import { configPath } from './config-path.js';
 import type { Context, GlobalOptions } from './context.js';
+import type { Address } from './failure.js';
 import { terminalInteraction } from './interaction.js';
 import { openInBrowser } from './opener.js';
 import type { OwnStdout } from './own-stdout.js';
@@ -22,7 +23,7 @@ export function createRuntime(
   screen: Screen,
   stdout: OwnStdout,
   signal: AbortSignal,
-  url?: URL,
+  address: Address,
 ): Runtime {
   const debug = { enabled: options.debug === true };
   const readLine = lineReader(process.stdin, process.stderr);
@@ -35,12 +36,13 @@ export function createRuntime(
 
   const context: Context = {
     options,
+    address,
     screen,
     signal,
     debug,
     connections: new Map(),
     app: (optional = false) =>
-      (opened ??= open(options, debug, screen, optional, url).then(async (app) => {
+      (opened ??= open(options, debug, screen, optional, address.url).then(async (app) => {
         screen.redact = (text) => app.redact(text);
         const [stranger] = stdout.strangers;
         if (stranger === undefined) return app;

@@ -90,6 +90,7 @@ function contextOf(app: Countersign, output: PassThrough, signal: AbortSignal): 
   screen.redact = (text) => app.redact(text);
   return {
     options: {},
+    address: { options: '' },
     screen,
     signal,
     debug: { enabled: false },

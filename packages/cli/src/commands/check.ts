@@ -19,7 +19,7 @@ async function reportOf(context: Context): Promise<CheckReport> {
   } catch (error) {
     const known = findCountersignError(error);
     if (!known || known.code === 'CONFIG_NOT_FOUND') throw error;
-    const { message, remedy, server } = failure(error);
+    const { message, remedy, server } = failure(error, undefined, context.address);
     return {
       ok: false,
       errors: [{ code: known.code, message, remedy, ...(server === undefined ? {} : { server }) }],

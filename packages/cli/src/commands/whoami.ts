@@ -17,7 +17,7 @@ export const run: RunCommand = async (context, [name]) => {
   const all = await atMost(8, app.servers, async (server) =>
     identity(app, server.name, true).catch((error: unknown) => ({
       server: server.name,
-      error: failure(error, server.name),
+      error: failure(error, server.name, context.address),
     })),
   );
   if (screen.json) screen.document({ servers: all });

@@ -105,8 +105,8 @@ const onStdout = (screen: Screen) => ({
   remedy: (text: string) => screen.style('dim', text),
 });
 
-function tell({ screen, debug }: Context, error: unknown): void {
-  const found = failure(error);
+function tell({ screen, debug, address }: Context, error: unknown): void {
+  const found = failure(error, undefined, address);
   screen.print(errorText(screen, found, 'error', onStdout(screen)));
   if (debug.enabled && found.code !== 'USAGE' && error instanceof Error && error.stack)
     screen.print(screen.style('dim', screen.shown(error.stack)));
