@@ -14,7 +14,7 @@ export function errorText(
 }
 
 /** The text with lines of at most so many columns, broken at spaces; a longer word keeps its line. */
-function wrapped(text: string, columns: number | undefined, indent: string): string {
+export function wrapped(text: string, columns: number | undefined, indent = ''): string {
   if (columns === undefined) return text;
   return text
     .split('\n')

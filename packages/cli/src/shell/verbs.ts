@@ -2,6 +2,7 @@ import { CountersignError } from '@countersign/core';
 import { connectAll } from '../connect-all.js';
 import type { Context, RunCommand } from '../context.js';
 import { printConnections } from '../commands/connections.js';
+import { wrapped } from '../error-text.js';
 import { endSession, request } from '../sessions.js';
 
 /** A command of the shell: `/call SERVER TOOL …`. */
@@ -118,7 +119,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
 async function help({ screen }: Context): Promise<number> {
   const lines = Object.entries(verbs).map(([name, { usage, does }]) => [`/${name} ${usage}`.trim(), does] as const);
   const width = Math.max(...lines.map(([usage]) => usage.length));
-  for (const [usage, does] of lines) screen.print(`  ${screen.style('cyan', usage.padEnd(width))}  ${does}`);
+  const room = screen.columns && screen.columns - width - 4;
+  for (const [usage, does] of lines)
+    screen.print(
+      `  ${screen.style('cyan', usage.padEnd(width))}  ${wrapped(does, room).replaceAll('\n', `\n${' '.repeat(width + 4)}`)}`,
+    );
   return 0;
 }
 
