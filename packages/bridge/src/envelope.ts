@@ -21,12 +21,14 @@ const CLOSE_BRACKET = 0x5d;
 
 /** From this size on, an id at the message's end is looked for before a value is walked through. */
 const WORTH_A_LOOK = 512;
+/** Elements of a batch: an envelope is larger than an element may be, so a message of millions would be a burden. */
+const LARGEST_BATCH = 10_000;
 /** An id longer than this is not looked for from the end. */
 const LONGEST_ID = 300;
 
 /**
  * Finds the top-level id and method of a JSON-RPC message, and tells a batch's elements apart. Answers an empty list for what is no
- * JSON object or array. Time is linear and no call is recursive, whatever the nesting. It ends as soon as it knows enough, so it does
+ * JSON object or array, or a batch of more than 10,000. Time is linear and no call is recursive, whatever the nesting. It ends as soon as it knows enough, so it does
  * not prove that the rest is valid JSON.
  */
 export function readEnvelopes(bytes: Buffer): Envelope[] {
@@ -38,6 +40,7 @@ export function readEnvelopes(bytes: Buffer): Envelope[] {
   while (at < bytes.length && bytes[at] !== CLOSE_BRACKET) {
     const end = skipValue(bytes, at);
     envelopes.push(bytes[at] === OPEN_BRACE ? readEnvelope(bytes, at, end) : { ...NOTHING, start: at, end });
+    if (envelopes.length > LARGEST_BATCH) return [];
     at = skipSpace(bytes, end);
     if (bytes[at] !== COMMA) break;
     at = skipSpace(bytes, at + 1);
@@ -119,6 +122,24 @@ export function idAtEnd(bytes: Buffer, start: number, end: number): string | und
   if (at - 4 < start || bytes.toString('latin1', at - 4, at) !== '"id"') return undefined;
   at = skipSpaceBack(bytes, at - 4);
   return bytes[at - 1] === COMMA || bytes[at - 1] === OPEN_BRACE ? bytes.toString('utf8', from, to) : undefined;
+}
+
+/** The members of the object that begins at `start`: each key, and where its value is. Values are skipped, not parsed; a key beyond 200 bytes is "". */
+export function* members(bytes: Buffer, start: number): Generator<readonly [key: string, from: number, to: number]> {
+  if (bytes[start] !== OPEN_BRACE) return;
+  let at = skipSpace(bytes, start + 1);
+  while (bytes[at] === QUOTE) {
+    const end = skipString(bytes, at);
+    const key = end - at > 200 ? '' : (unquote(bytes, at, end) ?? '');
+    at = skipSpace(bytes, end);
+    if (bytes[at] !== COLON) return;
+    const from = skipSpace(bytes, at + 1);
+    const to = skipValue(bytes, from);
+    yield [key, from, to];
+    at = skipSpace(bytes, to);
+    if (bytes[at] !== COMMA) return;
+    at = skipSpace(bytes, at + 1);
+  }
 }
 
 function keyOf(bytes: Buffer, from: number, to: number): 'id' | 'method' | 'result' | 'error' | '' {

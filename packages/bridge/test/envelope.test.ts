@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { idAtEnd, idKey, isBatch, readEnvelopes } from '../src/envelope.js';
+import { idAtEnd, idKey, isBatch, members as membersOf, readEnvelopes } from '../src/envelope.js';
 
 const read = (text: string) => readEnvelopes(Buffer.from(text)).map(({ id, method, kind }) => ({ id, method, kind }));
 
@@ -52,6 +52,25 @@ test('finds of any JSON-RPC message what JSON.parse finds', () => {
     }),
     { numRuns: 3000 },
   );
+});
+
+test('finds the members of any object, wherever its whitespace is', () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string({ maxLength: 20 }), fc.jsonValue()), fc.nat(3), (object, indent) => {
+      const bytes = Buffer.from(` ${JSON.stringify(object, undefined, indent)}`);
+      const found = [...membersOf(bytes, 1)].map(([key, from, to]) => [
+        key,
+        JSON.parse(bytes.toString('utf8', from, to)) as unknown,
+      ]);
+      expect(found).toEqual(Object.entries(JSON.parse(JSON.stringify(object)) as object));
+    }),
+  );
+});
+
+test('a batch of ten thousand is one, and what holds more is none, at a small cost', () => {
+  const batch = (count: number): Buffer => Buffer.from(`[${'1,'.repeat(count - 1)}1]`);
+  expect(readEnvelopes(batch(10_000))).toHaveLength(10_000);
+  expect(readEnvelopes(batch(5_000_000))).toEqual([]);
 });
 
 test('tells the elements of a batch apart', () => {
