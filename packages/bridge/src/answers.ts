@@ -57,8 +57,12 @@ export class AnsweredError extends Error {
   }
 }
 
-/** The error that an HTTP status stands for. `body`: the first bytes of the response. */
-export function statusError({ status, statusText, headers }: ExchangeResponse, body: Buffer): Error {
+/** The error that an HTTP status stands for. `body`: the first bytes of the response. What the server says of itself may hold the credential (R14). */
+export function statusError(
+  { status, statusText, headers }: ExchangeResponse,
+  body: Buffer,
+  redact: (text: string) => string,
+): Error {
   if (status === 401) {
     const offers = headers.get('www-authenticate')?.includes('resource_metadata') ?? false;
     const remedy =
@@ -72,7 +76,7 @@ export function statusError({ status, statusText, headers }: ExchangeResponse, b
   if (error) return new AnsweredError(status, error);
   const code: ErrorCode =
     status === 403 ? 'FORBIDDEN' : status === 413 ? 'TOO_LARGE' : status === 429 ? 'RATE_LIMITED' : 'SERVER_ERROR';
-  return new CountersignError(code, `The server answered ${`${status} ${statusText}`.trim()}.`, { status });
+  return new CountersignError(code, `The server answered ${`${status} ${redact(statusText)}`.trim()}.`, { status });
 }
 
 function jsonRpcError(body: Buffer): RpcError | undefined {

@@ -27,4 +27,6 @@ export interface BridgeOptions {
   /** Ends the bridge at once: what is pending is answered with an error, and the session is ended. */
   readonly signal?: AbortSignal | undefined;
   readonly log?: Log | undefined;
+  /** Hides the secrets in a text that goes into the bridge's own errors. */
+  readonly redact?: ((text: string) => string) | undefined;
 }

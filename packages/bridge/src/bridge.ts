@@ -19,6 +19,8 @@ const MANY = 256;
 const GRACE = 800;
 const FAREWELL = 500;
 const LAST_WORDS = 300;
+/** Milliseconds between looks at a stdin that waits. */
+const LOOK = 500;
 /** Milliseconds after which a bridge that nobody signed in tries all the same. */
 const SELDOM = 30_000;
 
@@ -74,6 +76,7 @@ class Bridge {
       timeout,
       cap: maxMessage,
       log: this.#log,
+      redact: options.redact ?? ((text) => text),
     };
     this.#upstream = options.transport === 'sse' ? new OldSse(this.#context) : new StreamableHttp(this.#context);
   }
@@ -86,7 +89,10 @@ class Bridge {
     );
     const ended = new Promise<'ended' | 'gone'>((resolve) => {
       this.#end = () => resolve('gone');
-      stdin.on('data', (chunk: Buffer) => lines.push(chunk));
+      stdin.on('data', (chunk: Buffer) => {
+        lines.push(chunk);
+        this.#flow();
+      });
       stdin.on('end', () => {
         lines.end();
         resolve('ended');
@@ -144,7 +150,7 @@ class Bridge {
       return this.#output.write(
         errorAnswer(first.id ?? 'null', {
           code: INVALID_REQUEST,
-          message: 'The message has neither a method nor a result.',
+          message: 'The message has neither a method nor a result, or its id is none.',
         }),
       );
     }
@@ -307,8 +313,17 @@ class Bridge {
     const { stdin } = this.#options;
     const wait = this.#bytes > FULL || (this.#output.full && this.#pending.size > MANY);
     if (wait !== stdin.isPaused()) {
-      if (wait) stdin.pause();
+      if (wait) this.#wait();
       else if (!this.#closing.signal.aborted) stdin.resume();
     }
   };
+
+  /** Stops stdin, but for a look now and then: whether it has ended shows only behind what is still in it. */
+  #wait(): void {
+    const { stdin } = this.#options;
+    stdin.pause();
+    setTimeout(() => {
+      if (stdin.isPaused() && !this.#closing.signal.aborted) stdin.resume();
+    }, LOOK).unref();
+  }
 }

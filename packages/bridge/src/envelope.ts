@@ -28,12 +28,14 @@ const LONGEST_ID = 300;
 
 /**
  * Finds the top-level id and method of a JSON-RPC message, and tells a batch's elements apart. Answers an empty list for what is no
- * JSON object or array, or a batch of more than 10,000. Time is linear and no call is recursive, whatever the nesting. It ends as soon as it knows enough, so it does
- * not prove that the rest is valid JSON.
+ * JSON object or array, and for a batch of more than 10,000. Time is linear and no call is recursive, whatever the nesting. That brackets and
+ * strings are closed at the very end is all that is proved of the rest.
  */
 export function readEnvelopes(bytes: Buffer): Envelope[] {
   const start = skipSpace(bytes, 0);
-  if (bytes[start] === OPEN_BRACE) return [readEnvelope(bytes, start, endOf(bytes))];
+  const last = skipSpaceBack(bytes, bytes.length);
+  if (!isWhole(bytes, start, last)) return [];
+  if (bytes[start] === OPEN_BRACE) return [readEnvelope(bytes, start, last)];
   const envelopes: Envelope[] = [];
   if (bytes[start] !== OPEN_BRACKET) return envelopes;
   let at = skipSpace(bytes, start + 1);
@@ -46,6 +48,33 @@ export function readEnvelopes(bytes: Buffer): Envelope[] {
     at = skipSpace(bytes, at + 1);
   }
   return envelopes;
+}
+
+/** True when what opens at `start` closes just before `end`, strings included: an answer that was cut, or has something behind it, is none. */
+function isWhole(bytes: Buffer, start: number, end: number): boolean {
+  let depth = 0;
+  for (let at = start; at < end;) {
+    const byte = bytes[at]!;
+    if (byte === QUOTE) {
+      at = skipString(bytes, at);
+      continue;
+    }
+    at++;
+    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth++;
+    else if ((byte === CLOSE_BRACE || byte === CLOSE_BRACKET) && --depth === 0) return at === end;
+  }
+  return false;
+}
+
+/** A string, a number or null; it goes back to the client as it stands. */
+function isId(text: string): boolean {
+  if (/^-?(?:0|[1-9]\d{0,14})$/.test(text)) return true;
+  try {
+    const id: unknown = JSON.parse(text);
+    return id === null || typeof id === 'string' || typeof id === 'number';
+  } catch {
+    return false;
+  }
 }
 
 const NOTHING = { id: undefined, method: undefined, kind: 'invalid' } as const;
@@ -94,6 +123,7 @@ export function readEnvelope(bytes: Buffer, start: number, end: number): Envelop
     if (bytes[at] !== COMMA) break;
     at = skipSpace(bytes, at + 1);
   }
+  if (id !== undefined && !isId(id)) return { ...NOTHING, start, end };
   const kind =
     method !== undefined ? (id === undefined ? 'notification' : 'request') : answers ? 'response' : 'invalid';
   return { id, method, kind, start, end };
@@ -227,8 +257,4 @@ function skipSpace(bytes: Buffer, at: number): number {
 function skipSpaceBack(bytes: Buffer, at: number): number {
   while (at > 0 && isSpace(bytes[at - 1])) at--;
   return at;
-}
-
-function endOf(bytes: Buffer): number {
-  return skipSpaceBack(bytes, bytes.length);
 }

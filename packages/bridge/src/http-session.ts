@@ -35,11 +35,14 @@ export function session(id?: string, version?: string): Session {
   return { id, rest, post: [['content-type', 'application/json'], ['accept', `application/json, ${EVENTS}`], ...rest] };
 }
 
+const GONE =
+  /\b(?:no|not a|invalid|unknown|expired|missing)\b[\w ]*\bsession\b|\bsession(?: id)?(?: is| was| has)? ?(?:not found|not valid|invalid|unknown|expired|missing|required|terminated|closed)|mcp-session-id/i;
+
 /** 404, as the specification says, or the 400 with a word on the session that the SDK's example servers give. */
 export function lostSession(current: Session, error: unknown): boolean {
   if (current.id === undefined) return false;
   const { status } = error as { readonly status?: number };
-  return status === 404 || (status === 400 && error instanceof AnsweredError && /session/i.test(error.message));
+  return status === 404 || (status === 400 && error instanceof AnsweredError && GONE.test(error.message));
 }
 
 /** The server can't have run it, or running it twice does no harm. */

@@ -71,7 +71,7 @@ export class OldSse implements Upstream {
         stop.signal,
       );
       if (response.status !== 200) {
-        throw statusError(response, await readSome(response.body, 65_536, output, stop.signal));
+        throw statusError(response, await readSome(response.body, 65_536, output, stop.signal), this.#context.redact);
       }
       if (!response.headers.get('content-type')?.toLowerCase().startsWith('text/event-stream')) {
         discard(response.body);
@@ -151,7 +151,7 @@ export class OldSse implements Upstream {
         signal,
       );
       if (response.status >= 200 && response.status < 300) discard(response.body);
-      else throw statusError(response, await readSome(response.body, 65_536, output, signal));
+      else throw statusError(response, await readSome(response.body, 65_536, output, signal), this.#context.redact);
     } catch (error) {
       pending.fail(call, error);
     }

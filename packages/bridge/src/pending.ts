@@ -3,6 +3,9 @@ import { describe, errorAnswer } from './answers.js';
 import { idKey, type Envelope } from './envelope.js';
 import type { Output } from './output.js';
 
+/** Milliseconds that a response may stay open behind its answer. */
+export const LINGER = 10_000;
+
 /** One request that somebody waits for. */
 export interface Pending {
   readonly id: string;
@@ -29,6 +32,8 @@ export interface Call {
   /** When its last progress notification went to the client (performance.now). */
   progressAt?: number;
   timer?: NodeJS.Timeout;
+  /** Its own response has ended. */
+  done?: boolean;
   /** What the deadline has been moved by: the output's stalled time that is accounted for, and the one second of doubt. */
   stalled: number;
   spared?: boolean;
@@ -118,8 +123,14 @@ export class PendingRequests {
     }
   }
 
+  /** The call was answered on another stream: its own response gets a while to end by itself, and no longer. */
+  linger(call: Call): void {
+    if (call.pending.size === 0 && !call.done) call.timer = setTimeout(() => call.controller.abort(), LINGER).unref();
+  }
+
   /** The server has done with the call. An answer that is still open may come on another stream, until the deadline. */
   close(call: Call): void {
+    call.done = true;
     if (call.pending.size === 0) clearTimeout(call.timer);
   }
 

@@ -78,7 +78,7 @@ export class SseParser {
 
   #keep(part: Buffer): void {
     this.#rest.add(part);
-    this.#check(this.#rest.length + this.#lines.length);
+    this.#check(this.#rest.length + Math.max(this.#lines.length, this.#data?.length ?? 0));
   }
 
   #check(length: number): void {
@@ -103,7 +103,10 @@ export class SseParser {
         if (value === undefined) return;
         if (this.#data === undefined) this.#data = value;
         else {
-          if (this.#lines.length === 0) this.#lines.add(this.#data);
+          if (this.#lines.length === 0) {
+            this.#lines.add(this.#data);
+            this.#seen = this.#data.length;
+          }
           this.#lines.add(BLANK);
           this.#lines.add(value);
           // An empty line costs the server five bytes and us one: it counts as five.

@@ -4,13 +4,10 @@ import { Gather } from './gather.js';
 import { EVENTS, lostSession, repeatable, session, type Session } from './http-session.js';
 import { messageFields } from './message-fields.js';
 import { backoff, pause } from './pause.js';
-import type { Call } from './pending.js';
+import { LINGER, type Call } from './pending.js';
 import { readBody, readSome } from './read-body.js';
 import { SseParser } from './sse.js';
 import { ask, deliver, resultOf, type Upstream, type UpstreamContext } from './upstream.js';
-
-/** Milliseconds that a stream may stay open behind its answer. */
-const LINGER = 10_000;
 
 /** The streamable HTTP transport (MCP 2025-11-25), from its client's side. */
 export class StreamableHttp implements Upstream {
@@ -29,7 +26,10 @@ export class StreamableHttp implements Upstream {
     const { body, envelope } = this.#context.handshake;
     let id: string | undefined;
     const answer = await ask(this.#context, body, envelope!, (call) =>
-      this.#send(call, session(), (head) => (id = head.headers.get('mcp-session-id'))),
+      this.#send(call, session(), (head) => {
+        id = head.headers.get('mcp-session-id');
+        this.#session = session(id); // should the bridge end before the answer, the server is told
+      }),
     );
     const { protocolVersion } = resultOf(answer);
     this.#session = session(id, typeof protocolVersion === 'string' ? protocolVersion : undefined);
@@ -98,11 +98,13 @@ export class StreamableHttp implements Upstream {
     const headers = handshake.envelope ? post : [...post, ...messageFields(body)];
     const response = await exchange({ method: 'POST', url, headers, body, unbounded: true }, signal);
     if (response.status >= 200 && response.status < 300) return response;
-    throw statusError(response, await readSome(response.body, 65_536, output, signal));
+    throw statusError(response, await readSome(response.body, 65_536, output, signal), this.#context.redact);
   }
 
   async #read(call: Call, response: ExchangeResponse, current: Session): Promise<void> {
-    const type = response.headers.get('content-type')?.split(';', 1)[0]!.trim().toLowerCase();
+    const { redact } = this.#context;
+    const named = response.headers.get('content-type')?.split(';', 1)[0]!.trim();
+    const type = named?.toLowerCase();
     if (type === EVENTS) return this.#follow(call, response, current);
     if (type === 'application/json') {
       const bytes = await this.#collect(response, call.controller.signal);
@@ -112,7 +114,7 @@ export class StreamableHttp implements Upstream {
     if (call.pending.size === 0 || response.status === 202) return;
     throw new CountersignError(
       'SERVER_ERROR',
-      `The server's response (${response.status}, ${type ?? 'no content type'}) holds no answer to the request.`,
+      `The server's response (${response.status}, ${redact(named ?? 'no content type')}) holds no answer to the request.`,
     );
   }
 
@@ -148,7 +150,12 @@ export class StreamableHttp implements Upstream {
       if (parser.lastEventId === undefined)
         throw new CountersignError('UNREACHABLE', 'The connection was lost before the answer came.');
       this.#context.log.debug('A stream broke off before its answer; resuming it.');
-      await pause(parser.retry ?? backoff(failures++), signal);
+      // The server's own pace, unless it leads nowhere.
+      await pause(
+        failures === 0 ? (parser.retry ?? backoff(0)) : Math.max(parser.retry ?? 0, backoff(failures)),
+        signal,
+      );
+      failures++;
       if (signal.aborted) return;
       parser.reset();
       try {

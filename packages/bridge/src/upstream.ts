@@ -19,6 +19,7 @@ export interface UpstreamContext {
   /** Bytes of one message. */
   readonly cap: number;
   readonly log: Log;
+  readonly redact: (text: string) => string;
   /** When the last progress notification of the one stream for everything went to the client (performance.now). */
   progressAt?: number;
 }
@@ -96,21 +97,24 @@ export function deliver(context: UpstreamContext, bytes: Buffer, call?: Call): v
   const batch = isBatch(bytes);
   const outgoing: Buffer[] = [];
   let answered = false;
+  let dropped = 0;
   if (messages.length === 0) log.debug('The server sent something that is no JSON-RPC message; dropped.');
   for (const message of messages) {
     const part = batch ? bytes.subarray(message.start, message.end) : bytes;
     if (message.kind === 'request' || message.kind === 'notification') {
       if (message.method === 'notifications/progress') stream.progressAt = performance.now();
       outgoing.push(part);
-    } else if (message.kind === 'invalid') log.debug('The server sent an object that is no JSON-RPC message; dropped.');
+    } else if (message.kind === 'invalid') dropped++;
     else {
       const taken = message.id === undefined ? undefined : pending.take(message.id, call);
+      if (taken && taken.call !== call) pending.linger(taken.call);
       if (!taken && (message.id ?? 'null') === 'null' && call) failed(part, call, pending);
       if (taken?.own) taken.own.answer(part);
       else if (taken) answered = outgoing.push(part) > 0;
       else log.debug('The server sent an answer that nobody waits for; dropped.');
     }
   }
+  if (dropped > 0) log.debug(`The server sent ${dropped} of what is no JSON-RPC message; dropped.`);
   if (batch && call?.batch && outgoing.length === messages.length && outgoing.length > 0) output.write(bytes);
   else if (messages.length === 1 && messages[0]!.kind === 'response' && afterProgress(stream))
     for (const part of outgoing) output.writeLater(part, APART);

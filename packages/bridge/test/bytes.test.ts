@@ -63,6 +63,13 @@ describe('an event stream', () => {
     },
   );
 
+  test('counts the first of several lines of data towards the cap', () => {
+    const parser = new SseParser(() => undefined, 100_000);
+    const line = `data: ${'x'.repeat(60_000)}\n`;
+    parser.push(Buffer.from(line));
+    expect(() => parser.push(Buffer.from(`${line}\n`))).toThrow(expect.objectContaining({ code: 'TOO_LARGE' }));
+  });
+
   test('does not grow with events that are many', () => {
     const { events } = parse(Array.from({ length: 1000 }, () => Buffer.from(': comment\n\ndata:\n\n')));
     expect(events).toEqual([]);

@@ -335,6 +335,12 @@ describe('errors', () => {
       'no such thing',
     ],
     ['an answer that is HTML', 200, 'text/html', '<p>', -32000, 'text/html'],
+    ...[
+      ['{"jsonrpc":"2.0","id":"x","result":{"content":[{"type":"text","text":"yy', 'was cut within a string'],
+      ['{"jsonrpc":"2.0","id":"x","result":{"content":[{}]', 'was cut between tokens'],
+      ['{"jsonrpc":"2.0","id":"x","result":{}} and more', 'has something behind it'],
+      ['{"jsonrpc":"2.0","id":"x","result":{}}\n{"jsonrpc":"2.0","id":"x","result":{}}', 'is there twice'],
+    ].map(([body, what]) => [`an answer that ${what}`, 200, 'application/json', body!, -32000, 'no answer'] as const),
     ['an answer that is empty', 200, 'application/json', '', -32000, 'no answer'],
     [
       'an answer to another request',
@@ -551,6 +557,42 @@ describe('a server that goes too far', () => {
   });
 });
 
+test('what a server says in its status line is redacted', async () => {
+  const remote = await server(mcp((_heard, response) => void response.writeHead(500, 'oops canary').end()));
+  const one = client({ url: remote.url, redact: (text) => text.replaceAll('canary', '***') });
+  await one.initialize();
+  expect(errorOf(await one.request('tools/call')).message).toContain('500 oops ***');
+});
+
+test('a stream that asks for no pause and leads nowhere is asked ever more seldom', async () => {
+  let asked = 0;
+  const remote = await server((heard, response, request) => {
+    const events = (text: string) => void response.writeHead(200, { 'content-type': 'text/event-stream' }).end(text);
+    if (heard.method === 'GET' && ++asked) return events('');
+    return mcp(() => events('id: 1\nretry: 0\ndata:\n\n'))(heard, response, request);
+  });
+  const one = client({ url: remote.url, timeout: 1500 });
+  await one.initialize();
+  expect(errorOf(await one.request('tools/call')).code).toBe(-32001);
+  expect(asked).toBeLessThan(12);
+});
+
+test('a server that has given a session hears of an end before its first answer', async () => {
+  const remote = await server((heard, response) => {
+    if (heard.method === 'POST')
+      response.writeHead(200, { 'content-type': 'text/event-stream', 'mcp-session-id': 'early' }).write(': wait\n\n');
+    else response.writeHead(200).end();
+  });
+  const stop = new AbortController();
+  const one = bridged({ url: remote.url, signal: stop.signal });
+  one.send({ jsonrpc: '2.0', id: 1, method: 'initialize', params: {} });
+  while (remote.heard.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  stop.abort();
+  await one.done;
+  expect(remote.heard.at(-1)).toMatchObject({ method: 'DELETE', headers: { 'mcp-session-id': 'early' } });
+});
+
 describe('a client', () => {
   test('that sends garbage, half lines and objects that are no messages is told, and goes on', async () => {
     const remote = await server(echo);
@@ -559,6 +601,9 @@ describe('a client', () => {
     one.send('garbage');
     one.send('{}');
     one.send('{"id":3}');
+    one.send('{"id":,"method":"a"}');
+    one.send('{"id":[1],"method":"a"}');
+    one.send('{"id":"cut,"method":"a"}');
     one.send('');
     one.stdin.write(
       Buffer.concat([

@@ -43,7 +43,9 @@ async function main(): Promise<number> {
   const write = bridgeLog(command.debug, command.logFile);
   const log = {
     quiet: !command.debug && command.logFile === undefined,
-    debug: (message: string) => write('debug', redact(message)),
+    debug: (message: string) => {
+      if (!log.quiet) write('debug', redact(message));
+    },
     warn: (message: string) => write('warn', redact(message)),
   };
   // Told once the instance knows what to hide: plugins may fail while they load.
@@ -75,6 +77,7 @@ async function main(): Promise<number> {
     credential: storeTime,
     signal: watch.signal,
     log,
+    redact,
   });
   await Promise.race([app.close(), new Promise((resolve) => setTimeout(resolve, CLOSING))]);
   return watch.exitCode;

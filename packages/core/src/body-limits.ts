@@ -40,13 +40,12 @@ export function decodeBody(body: Readable, encoding: string | undefined): Readab
 }
 
 function decoderOf(name: string): Transform | undefined {
-  const flush = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }; // events of a stream come through at once
+  const flush = { flush: constants.Z_SYNC_FLUSH }; // events of a stream come through at once; an end that was cut is an error
   if (name === 'gzip' || name === 'x-gzip') return createGunzip(flush);
   if (name === 'deflate') return createInflate(flush);
   if (name === 'br')
     return createBrotliDecompress({
       flush: constants.BROTLI_OPERATION_FLUSH,
-      finishFlush: constants.BROTLI_OPERATION_FLUSH,
     });
   return undefined;
 }

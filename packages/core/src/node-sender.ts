@@ -105,7 +105,10 @@ function transmit(
       outgoing.destroy(reason);
     };
     signal?.addEventListener('abort', abort, { once: true });
-    outgoing.once('close', () => signal?.removeEventListener('abort', abort));
+    outgoing.once('close', () => {
+      signal?.removeEventListener('abort', abort);
+      if (!message) reject(unreachable(url, new Error('the connection was closed'), outgoing.reusedSocket)); // unless the reason is known
+    });
     outgoing.once('proxyConnect', (connect: { statusCode: number }) => {
       if (connect.statusCode === 200) return;
       outgoing.destroy(
@@ -117,6 +120,13 @@ function transmit(
         signal?.aborted || error instanceof CountersignError ? error : unreachable(url, error, outgoing.reusedSocket),
       ),
     );
+    // 101, which nobody asked for: node has let the connection go without a word.
+    outgoing.once('upgrade', (_message, socket) => {
+      socket.destroy();
+      reject(
+        new CountersignError('SERVER_ERROR', `${url.host} answered 101, which was not asked for.`, { status: 101 }),
+      );
+    });
     outgoing.once('response', (incoming: IncomingMessage) => {
       message = incoming;
       resolve(incoming);

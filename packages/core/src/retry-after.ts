@@ -4,7 +4,7 @@ import type { HeaderFields } from './header-fields.js';
 export function retryAfter(field: string | undefined, now: number): number | undefined {
   const text = field?.trim();
   if (!text) return undefined;
-  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  if (/^\d{1,10}$/.test(text)) return Number(text) * 1000;
   if (!/^[A-Z][a-z]{2,8}, /.test(text)) return undefined;
   const date = Date.parse(text);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);

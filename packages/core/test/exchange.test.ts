@@ -469,6 +469,17 @@ describe('bodies', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(128 * 1024 * 1024);
   });
 
+  test('gzip that was cut is an answer that was cut', async () => {
+    const whole = gzipSync(JSON.stringify({ a: 'x'.repeat(1000) }));
+    const { url } = await startServer((_, response) =>
+      response
+        .writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
+        .end(whole.subarray(0, -10)),
+    );
+    const app = await open({ servers: { s: { url } } });
+    await expect((await app.fetch('s')(url)).text()).rejects.toThrow();
+  });
+
   test.each(['gzip, gzip', 'zstd', 'gzip, gzip, gzip, gzip, gzip, gzip, gzip, gzip, gzip, gzip'])(
     'the encoding %s is refused',
     async (encoding) => {

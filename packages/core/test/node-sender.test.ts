@@ -203,3 +203,18 @@ test('a thousand requests reuse their connections', async () => {
   server.close();
   expect(connections).toBeLessThanOrEqual(20);
 });
+
+test('a 101, which nobody asked for, is an error at once', async () => {
+  const { createServer: listen } = await import('node:net');
+  const server = listen((socket) =>
+    socket
+      .on('error', () => undefined)
+      .end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
+  ).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onClose(() => void server.close());
+  await expect(send(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)).rejects.toMatchObject({
+    code: 'SERVER_ERROR',
+    message: expect.stringContaining('101'),
+  });
+});
