@@ -34,7 +34,7 @@ const LONGEST_ID = 300;
 export function readEnvelopes(bytes: Buffer): Envelope[] {
   const start = skipSpace(bytes, 0);
   const last = skipSpaceBack(bytes, bytes.length);
-  if (!isWhole(bytes, start, last)) return [];
+  if (closeOf(bytes, start) !== last) return []; // it was cut, or has something behind it
   if (bytes[start] === OPEN_BRACE) return [readEnvelope(bytes, start, last)];
   const envelopes: Envelope[] = [];
   if (bytes[start] !== OPEN_BRACKET) return envelopes;
@@ -48,22 +48,6 @@ export function readEnvelopes(bytes: Buffer): Envelope[] {
     at = skipSpace(bytes, at + 1);
   }
   return envelopes;
-}
-
-/** True when what opens at `start` closes just before `end`, strings included: an answer that was cut, or has something behind it, is none. */
-function isWhole(bytes: Buffer, start: number, end: number): boolean {
-  let depth = 0;
-  for (let at = start; at < end;) {
-    const byte = bytes[at]!;
-    if (byte === QUOTE) {
-      at = skipString(bytes, at);
-      continue;
-    }
-    at++;
-    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth++;
-    else if ((byte === CLOSE_BRACE || byte === CLOSE_BRACKET) && --depth === 0) return at === end;
-  }
-  return false;
 }
 
 /** A string, a number or null; it goes back to the client as it stands. */
@@ -194,6 +178,12 @@ function skipValue(bytes: Buffer, at: number): number {
     while (at < bytes.length && isPlain(bytes[at]!)) at++;
     return at;
   }
+  const end = closeOf(bytes, at);
+  return end < 0 ? bytes.length : end;
+}
+
+/** The index after the bracket that closes the one at `at`, strings passed over; -1 where none does. */
+function closeOf(bytes: Buffer, at: number): number {
   let depth = 0;
   while (at < bytes.length) {
     const byte = bytes[at]!;
@@ -203,9 +193,9 @@ function skipValue(bytes: Buffer, at: number): number {
     }
     at++;
     if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth++;
-    else if ((byte === CLOSE_BRACE || byte === CLOSE_BRACKET) && --depth === 0) break;
+    else if ((byte === CLOSE_BRACE || byte === CLOSE_BRACKET) && --depth === 0) return at;
   }
-  return at;
+  return -1;
 }
 
 /** The index after the closing quote. Short strings are walked; a long one is left to the search that the machine does best. */
