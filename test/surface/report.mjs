@@ -52,7 +52,7 @@ function describe(exported, checker, printer) {
     return `class ${exported.name} { ${members
       .map(
         (member) =>
-          `${member.name}: ${checker.typeToString(checker.getTypeOfSymbolAtLocation(member, declaration), undefined, FORMAT)}`,
+          `${nameOf(member)}: ${checker.typeToString(checker.getTypeOfSymbolAtLocation(member, declaration), undefined, FORMAT)}`,
       )
       .sort()
       .join('; ')} }`;
@@ -65,4 +65,9 @@ const FORMAT = ts.TypeFormatFlags.NoTruncation | ts.TypeFormatFlags.UseAliasDefi
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   mkdirSync(reports, { recursive: true });
   for (const [folder, text] of surfaces(libraries())) writeFileSync(join(reports, `${folder}.txt`), text);
+}
+
+/** TypeScript numbers a well-known symbol anew for each program: `__@iterator@675`. @param {import('typescript').Symbol} member */
+function nameOf({ name }) {
+  return name.replace(/^__@(\w+)@\d+$/, '[Symbol.$1]');
 }

@@ -2,6 +2,7 @@ import { CountersignError, silentLog, type Log } from '@countersign/core';
 import { describe, errorAnswer, INVALID_REQUEST, PARSE_ERROR } from './answers.js';
 import type { BridgeOptions } from './bridge-options.js';
 import { isBatch, readEnvelopes, type Envelope } from './envelope.js';
+import { Intake } from './intake.js';
 import { LineSplitter } from './lines.js';
 import { OldSse } from './old-sse.js';
 import { Output } from './output.js';
@@ -12,15 +13,12 @@ import { StreamableHttp } from './streamable-http.js';
 import { Handshake, paramsOf, resultOf, type Upstream, type UpstreamContext } from './upstream.js';
 import { watchSleep } from './watch-sleep.js';
 
-/** Bytes on their way to the server above which stdin waits, and requests under way above which it waits for a client that doesn't read. */
-const FULL = 67_108_864;
+/** Requests under way above which stdin waits for a client that doesn't read. */
 const MANY = 256;
 /** Milliseconds that answers under way get after the end of stdin, that the farewell to the server may take, and the client's reading of it all. */
 const GRACE = 800;
 const FAREWELL = 500;
 const LAST_WORDS = 300;
-/** Milliseconds between looks at a stdin that waits. */
-const LOOK = 500;
 /** Milliseconds after which a bridge that nobody signed in tries all the same. */
 const SELDOM = 30_000;
 
@@ -44,12 +42,12 @@ class Bridge {
   readonly #handshake = new Handshake();
   readonly #context: UpstreamContext;
   readonly #closing = new AbortController();
+  /** Counts the bytes in the backlog and in calls under way. */
+  readonly #intake: Intake;
   #upstream: Upstream;
   #state: State = 'new';
   #signedOut: unknown;
   #backlog: Buffer[] = [];
-  /** Bytes in the backlog and in calls whose response has not begun. */
-  #bytes = 0;
   /** Notifications and answers of the client, one behind the other. */
   #order: Promise<void> = Promise.resolve();
   #end: () => void = () => undefined;
@@ -61,7 +59,9 @@ class Bridge {
     const login = options.login ?? `countersign login ${this.#name}`;
     this.#log = options.log ?? silentLog;
     this.#cap = maxMessage;
-    this.#output = new Output(stdout, this.#flow, () => this.#end());
+    const busy = (): boolean => this.#output.full && this.#pending.size > MANY;
+    this.#intake = new Intake(options.stdin, busy, this.#closing.signal);
+    this.#output = new Output(stdout, this.#intake.flow, () => this.#end());
     this.#pending = new PendingRequests(this.#output, timeout, (ids) => this.#giveUp(ids));
     this.#context = {
       exchange: (request, signal) =>
@@ -91,7 +91,7 @@ class Bridge {
       this.#end = () => resolve('gone');
       stdin.on('data', (chunk: Buffer) => {
         lines.push(chunk);
-        this.#flow();
+        this.#intake.flow();
       });
       stdin.on('end', () => {
         lines.end();
@@ -136,7 +136,7 @@ class Bridge {
   #line(bytes: Buffer): void {
     if (this.#state === 'starting') {
       this.#backlog.push(bytes);
-      this.#count(bytes.length);
+      this.#intake.count(bytes.length);
       return;
     }
     const messages = readEnvelopes(bytes);
@@ -165,14 +165,14 @@ class Bridge {
   /** Requests go at once; notifications and answers keep their order among themselves. */
   #forward(bytes: Buffer, messages: readonly Envelope[], batch: boolean): void {
     const call = this.#pending.open(bytes, messages, batch);
-    this.#count(bytes.length);
+    this.#intake.count(bytes.length);
     if (call.pending.size > 0) void this.#send(call);
     else this.#order = this.#order.then(() => Promise.race([this.#send(call), pause(5000, this.#closing.signal)]));
   }
 
   async #send(call: Call): Promise<void> {
     await this.#upstream.send(call);
-    this.#count(-call.body.length);
+    this.#intake.count(-call.body.length);
   }
 
   #tooLong({ kind, id }: Envelope): void {
@@ -267,7 +267,7 @@ class Bridge {
     this.#backlog = [];
     for (const line of lines) {
       // The line may be one that makes the rest wait again.
-      this.#count(-line.length);
+      this.#intake.count(-line.length);
       this.#line(line);
     }
   }
@@ -301,29 +301,5 @@ class Bridge {
         else await pause(backoff(failures), signal);
       }
     }
-  }
-
-  #count(bytes: number): void {
-    this.#bytes += bytes;
-    this.#flow();
-  }
-
-  /** Lets stdin flow or wait. */
-  readonly #flow = (): void => {
-    const { stdin } = this.#options;
-    const wait = this.#bytes > FULL || (this.#output.full && this.#pending.size > MANY);
-    if (wait !== stdin.isPaused()) {
-      if (wait) this.#wait();
-      else if (!this.#closing.signal.aborted) stdin.resume();
-    }
-  };
-
-  /** Stops stdin, but for a look now and then: whether it has ended shows only behind what is still in it. */
-  #wait(): void {
-    const { stdin } = this.#options;
-    stdin.pause();
-    setTimeout(() => {
-      if (stdin.isPaused() && !this.#closing.signal.aborted) stdin.resume();
-    }, LOOK).unref();
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, readdir, readFile, rename } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { IssuedTokens } from '@countersign/core';
 
 /** The flags of mcp-remote that its store's names depend on. */
@@ -53,8 +53,11 @@ export async function findSignIn(
   return {
     tokens,
     async setAside() {
-      await rename(file, `${file}.imported`);
-      return `${file}.imported`;
+      const taken = new Set(await readdir(dirname(file)));
+      let aside = `${file}.imported`; // one of an earlier import stays
+      for (let number = 2; taken.has(basename(aside)); number++) aside = `${file}.imported-${number}`;
+      await rename(file, aside);
+      return aside;
     },
   };
 }

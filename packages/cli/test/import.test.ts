@@ -107,7 +107,9 @@ test('finds what was kept under flags, for a URL without a configuration', async
 
 test('a sign-in of its own stays, and the tokens of mcp-remote with it', async () => {
   await signInWithMcpRemote();
+  const earlier = await tokenFiles();
   await countersign('import', 'mcp-remote', 'orders');
+  expect(await tokenFiles()).toHaveLength(earlier.length); // those set aside before are still there
   await signInWithMcpRemote();
   const before = await tokenFiles();
   const { code, stdout } = await countersign('import', 'mcp-remote', 'orders');
